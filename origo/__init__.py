@@ -1,0 +1,1 @@
+"""A private cloud that installs from one ISO: the core."""

@@ -1,0 +1,1 @@
+"""The HTTP API as data: one file of routes for each noun."""

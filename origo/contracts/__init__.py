@@ -1,0 +1,47 @@
+"""What a driver promises: small abstract classes and frozen data, the whole boundary between core and plugins."""
+
+from origo.contracts.consoles import Consoles, ConsoleStream
+from origo.contracts.driver import Driver, Facts, Lack
+from origo.contracts.hypervisor import (
+    DiskSpec,
+    Hypervisor,
+    NicSpec,
+    Power,
+    ServerSpec,
+    StateEvent,
+    Usage,
+    Watch,
+)
+from origo.contracts.network import ConnectionSpec, ConnectionType, Desired, Network, NetworkSpec
+from origo.contracts.service import ServiceSpec
+from origo.contracts.storage import Place, PoolSpec, PoolUsage, Storage
+
+GENERATION = 1
+"""The generation of all contracts; a plugin's manifest names the one it was written for."""
+
+__all__ = [
+    "GENERATION",
+    "ConnectionSpec",
+    "ConnectionType",
+    "ConsoleStream",
+    "Consoles",
+    "Desired",
+    "DiskSpec",
+    "Driver",
+    "Facts",
+    "Hypervisor",
+    "Lack",
+    "Network",
+    "NetworkSpec",
+    "NicSpec",
+    "Place",
+    "PoolSpec",
+    "PoolUsage",
+    "Power",
+    "ServerSpec",
+    "ServiceSpec",
+    "StateEvent",
+    "Storage",
+    "Usage",
+    "Watch",
+]

@@ -1,0 +1,18 @@
+"""A program that must keep running on a host, described so that the core can supervise it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One program: `argv` stays in the foreground; `files` (path to content) are written before it starts.
+
+    `ready` is a path that exists (a socket, a pid file) once the program works; empty: as soon as it runs.
+    A changed spec restarts the program; a changed file alone makes it re-read (SIGHUP).
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    ready: str = ""

@@ -1,0 +1,22 @@
+"""The engine itself, and which migrations its database has had."""
+
+import peewee
+
+from origo.model.base import NounRow, Row
+
+
+class EngineRow(NounRow):
+    """One row: this installation."""
+
+    name = peewee.CharField()
+    domain = peewee.CharField()
+
+    class Meta:
+        table_name = "engine"
+
+
+class Migration(Row):
+    """A migration that was applied; a name that the program does not know means that the database is newer."""
+
+    name = peewee.CharField(primary_key=True)
+    applied = peewee.DoubleField()

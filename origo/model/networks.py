@@ -1,0 +1,40 @@
+"""Networks and the servers' connections to them."""
+
+import peewee
+
+from origo.model.base import JSONField, NounRow
+from origo.model.servers import Server
+from origo.model.users import User
+
+
+class Network(NounRow):
+    """`number` makes bridge and subnet: 1 is origo1 with 10.1.0.0/24 by default."""
+
+    name = peewee.CharField(collation="NOCASE")
+    number = peewee.IntegerField(unique=True)
+    owner = peewee.ForeignKeyField(User, backref="networks")
+    driver = peewee.CharField()
+    bridge = peewee.CharField(unique=True)
+    subnet = peewee.CharField(unique=True)
+    gateway = peewee.CharField()
+    nat = peewee.BooleanField(default=True)
+
+    class Meta:
+        indexes = ((("owner", "name"), True),)
+
+
+class Connection(NounRow):
+    """A server's card on a network; `position` is the order of its cards. `address` is never two servers' at once."""
+
+    network = peewee.ForeignKeyField(Network, backref="connections")
+    server = peewee.ForeignKeyField(Server, backref="connections")
+    position = peewee.IntegerField(default=0)
+    type = peewee.CharField(default="internal")
+    mac = peewee.CharField(unique=True)
+    address = peewee.CharField()
+    tap = peewee.CharField(unique=True)
+    ports = JSONField(default=list)
+    options = JSONField(default=dict)
+
+    class Meta:
+        indexes = ((("network", "address"), True),)

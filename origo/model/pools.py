@@ -1,0 +1,17 @@
+"""Pools: where images lie."""
+
+import peewee
+
+from origo.model.base import JSONField, Row
+
+
+class Pool(Row):
+    """`id` is the pool's number, 0 the default one. `state` is creating, ready or missing."""
+
+    id = peewee.IntegerField(primary_key=True)
+    name = peewee.CharField(unique=True, collation="NOCASE")
+    driver = peewee.CharField()
+    path = peewee.CharField(unique=True)
+    options = JSONField(default=dict)
+    state = peewee.CharField(default="creating")
+    created = peewee.DoubleField()

@@ -1,0 +1,45 @@
+"""Servers and their disks."""
+
+import peewee
+
+from origo.model.base import NounRow, Row
+from origo.model.images import Image
+from origo.model.nodes import Node
+from origo.model.stacks import Stack
+from origo.model.users import User
+
+
+class Server(NounRow):
+    """`power` is what the hypervisor said last, `desired` (running, stopped, suspended) what a person wants.
+
+    `state` is creating, ready or trashed. `member` and `position` are its name and start order in its stack.
+    """
+
+    name = peewee.CharField(collation="NOCASE", index=True)
+    owner = peewee.ForeignKeyField(User, backref="servers")
+    node = peewee.ForeignKeyField(Node, backref="servers")
+    stack = peewee.ForeignKeyField(Stack, backref="servers", null=True)
+    member = peewee.CharField(default="")
+    position = peewee.IntegerField(default=0)
+    memory_mb = peewee.IntegerField()
+    cpus = peewee.IntegerField(default=1)
+    boot = peewee.CharField(default="disk")
+    state = peewee.CharField(default="creating", index=True)
+    power = peewee.CharField(default="stopped", index=True)
+    desired = peewee.CharField(default="stopped")
+    trashed = peewee.DoubleField(null=True)
+
+    class Meta:
+        indexes = ((("owner", "created"), False),)
+
+
+class Disk(Row):
+    """An image in a server; `role` is system, data, media or seed. An image is in one server at most, media in many."""
+
+    server = peewee.ForeignKeyField(Server, backref="disks", on_delete="CASCADE")
+    image = peewee.ForeignKeyField(Image, backref="disks")
+    position = peewee.IntegerField()
+    role = peewee.CharField(default="system")
+
+    class Meta:
+        indexes = ((("server", "position"), True),)

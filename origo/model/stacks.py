@@ -1,0 +1,30 @@
+"""Installed stacks."""
+
+import peewee
+
+from origo.model.base import JSONField, NounRow, Row
+from origo.model.catalog import CatalogStack
+from origo.model.users import User
+
+
+class Stack(NounRow):
+    """`label` is the first part of its page's host name; `page` is member, port and path of that page.
+
+    `state` is creating, ready or trashed: what it is doing follows from its servers. `answers` are not secrets.
+    """
+
+    name = peewee.CharField(collation="NOCASE")
+    owner = peewee.ForeignKeyField(User, backref="stacks")
+    entry = peewee.ForeignKeyField(CatalogStack, null=True, on_delete="SET NULL")
+    label = peewee.CharField(unique=True)
+    page = JSONField(null=True)
+    answers = JSONField(default=dict)
+    state = peewee.CharField(default="creating", index=True)
+    trashed = peewee.DoubleField(null=True)
+
+
+class Label(Row):
+    """A label that was used once: never again, since a browser may still hold cookies for it."""
+
+    label = peewee.CharField(primary_key=True)
+    created = peewee.DoubleField()

@@ -1,0 +1,1 @@
+"""Drivers made here: one folder each, with its manifest `plugin.toml`."""
