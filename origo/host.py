@@ -131,7 +131,9 @@ class Host(ABC):
         """
 
     @abstractmethod
-    def pipe(self, argv: Sequence[str], target: "Host", target_argv: Sequence[str], *, timeout: float = 24 * 3600) -> None:
+    def pipe(
+        self, argv: Sequence[str], target: "Host", target_argv: Sequence[str], *, timeout: float = 24 * 3600
+    ) -> None:
         """Run `argv` here with its output as the input of `target_argv` on `target`; both must end with 0."""
 
     @abstractmethod

@@ -24,7 +24,7 @@ class Consoles(ABC):
 
     @abstractmethod
     def serial(self, id: str) -> ConsoleStream:
-        """Open the serial line of a running server; who had it open is cut off. Raises NotFound, Conflict if stopped."""
+        """Open the serial line of a running server; who had it open is cut off. Raises NotFound, or Conflict."""
 
     @abstractmethod
     def screen(self, id: str) -> tuple[str, int]:

@@ -21,7 +21,7 @@ class CatalogStack(NounRow):
 
 
 class CatalogMaster(NounRow):
-    """Which master an entry's disk is cloned from; `member` is the server's name in the recipe, `role` system or data."""
+    """Which master a disk is cloned from; `member` is the server's name in the recipe, `role` system or data."""
 
     entry = peewee.ForeignKeyField(CatalogStack, backref="masters", on_delete="CASCADE")
     member = peewee.CharField()
