@@ -49,4 +49,4 @@ class NounRow(Row):
     """A row with a UUID and a time of creation (seconds since 1970)."""
 
     id = peewee.CharField(primary_key=True, default=new_id)
-    created = peewee.DoubleField(default=time.time)
+    created = peewee.DoubleField(default=time.time, index=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from origo.config import Config
     from origo.events import Events
+    from origo.host import Host
     from origo.operations.engine import Engine
     from origo.plugins import Drivers
     from origo.secrets import Secrets
@@ -19,6 +20,8 @@ class Core:
     """The parts of one running engine."""
 
     config: Config
+    local: Host
+    """The machine the engine runs on."""
     secrets: Secrets
     events: Events
     drivers: Drivers

@@ -1,0 +1,109 @@
+"""Settings: one table; a TOML file in the home, and the environment over it."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from origo.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name in the file, and in the environment as ORIGO_<NAME>; `kind` is str, int or bool."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("name", str, "origo", "What this engine is called."),
+    Setting("domain", str, "localhost", "The engine is origo.<domain>, each stack's page <label>.origo.<domain>."),
+    Setting("http_port", int, 8080, "The port in the URLs of plain http, on loopback only."),
+    Setting("https_port", int, 8443, "The port in the URLs of https."),
+    Setting("listen", str, "", "Addresses the front listens on besides its unix sockets, separated by spaces."),
+    Setting("hypervisor", str, "hypervisor_kvm", "The driver that runs servers on this machine."),
+    Setting("network", str, "net_iptables", "The driver that connects servers."),
+    Setting("storage", str, "storage_rsync", "The driver of pool 0 when it is made at the first start."),
+    Setting("libvirt", str, "own", "`own`: the engine runs its own libvirtd; `system`: one that the machine runs."),
+    Setting("guests_nat", bool, True, "Whether a new network lets its servers reach the world outside."),
+    Setting("memory_reserve_mb", int, 512, "Memory of this machine that servers never get, in MB."),
+    Setting("workers", int, 8, "Operations that run at the same moment; the others wait their turn."),
+    Setting("shutdown_seconds", int, 60, "How long a guest may take to shut down when the engine is stopped for good."),
+    Setting("cache", str, "/var/cache/origo", "Where packages and trees of stack builds are kept between builds."),
+    Setting("plugin_folder", str, "/usr/lib/origo/plugins", "Where plugins outside Python's packages are looked for."),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The home's path and every setting's value."""
+
+    home: Path
+    values: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def host_name(self) -> str:
+        """The engine's own host name."""
+        return f"origo.{self['domain']}"
+
+    def path(self, *parts: str) -> str:
+        """A path below the home."""
+        return str(self.home.joinpath(*parts))
+
+
+def load(home: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read `<home>/origo.toml`, where there is one, and the environment. Raises BadInput naming the nearest one."""
+    values = {setting.name: setting.default for setting in SETTINGS}
+    file = home / "origo.toml"
+    if file.exists():
+        values.update(_from_file(file))
+    for setting in SETTINGS:
+        text = environment.get(f"ORIGO_{setting.name.upper()}")
+        if text is not None:
+            values[setting.name] = _from_text(setting, text)
+    return Config(home=home, values=values)
+
+
+def home_from_environment() -> Path:
+    """The home that ORIGO_HOME names, or the default one."""
+    return Path(os.environ.get("ORIGO_HOME", "/var/lib/origo"))
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {file}: {error}") from error
+    known = {setting.name: setting for setting in SETTINGS}
+    for name, value in found.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see docs/reference/settings.md"
+            raise BadInput(f"cannot read {file}: there is no setting {name}", hint=hint)
+        if type(value) is not known[name].kind:
+            raise BadInput(f"cannot read {file}: {name} must be {_KINDS[known[name].kind]}")
+    return found
+
+
+def _from_text(setting: Setting, text: str) -> Any:
+    if setting.kind is str:
+        return text
+    try:
+        if setting.kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        return int(text)
+    except (KeyError, ValueError) as error:
+        variable = f"ORIGO_{setting.name.upper()}"
+        raise BadInput(f"cannot use {variable}={text!r}: it must be {_KINDS[setting.kind]}") from error
+
+
+_KINDS = {str: "a text", int: "a whole number", bool: "true or false"}
