@@ -1,7 +1,7 @@
 """What a driver promises: small abstract classes and frozen data, the whole boundary between core and plugins."""
 
 from origo.contracts.consoles import Consoles, ConsoleStream
-from origo.contracts.driver import Driver, Facts, Lack
+from origo.contracts.driver import Closing, Driver, Facts, Lack
 from origo.contracts.hypervisor import (
     DiskSpec,
     Hypervisor,
@@ -13,7 +13,7 @@ from origo.contracts.hypervisor import (
     Watch,
 )
 from origo.contracts.network import ConnectionSpec, ConnectionType, Desired, Network, NetworkSpec
-from origo.contracts.service import ServiceSpec
+from origo.contracts.service import Services, ServiceSpec
 from origo.contracts.storage import Place, PoolSpec, PoolUsage, Storage
 
 GENERATION = 1
@@ -21,6 +21,7 @@ GENERATION = 1
 
 __all__ = [
     "GENERATION",
+    "Closing",
     "ConnectionSpec",
     "ConnectionType",
     "ConsoleStream",
@@ -40,6 +41,7 @@ __all__ = [
     "Power",
     "ServerSpec",
     "ServiceSpec",
+    "Services",
     "StateEvent",
     "Storage",
     "Usage",

@@ -55,3 +55,11 @@ class Driver(ABC):
     @abstractmethod
     def info(self) -> Facts:
         """What this driver can do here. Raises Unavailable when that cannot be found out now."""
+
+
+class Closing(ABC):
+    """A driver class that also inherits this one holds connections or threads, which it lets go when it is closed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything; what it made stays as it is. Twice is fine; the driver is not used afterwards."""

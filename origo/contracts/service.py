@@ -1,5 +1,6 @@
 """A program that must keep running on a host, described so that the core can supervise it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,3 +17,11 @@ class ServiceSpec:
     argv: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     ready: str = ""
+
+
+class Services(ABC):
+    """A driver class that also inherits this one needs programs on its host, which the core is to keep running."""
+
+    @abstractmethod
+    def services(self) -> tuple[ServiceSpec, ...]:
+        """The programs, in the order in which they must start; none where the host itself looks after them."""
