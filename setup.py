@@ -42,8 +42,10 @@ setup(
             "playwright>=1.50",
             "pytest>=8",
             "pytest-httpserver>=1.1",
+            "pytest-timeout>=2.3",
             "ruff>=0.11",
             "schemathesis>=4",
+            "setuptools>=77",
             "time-machine>=2.16",
         ]
     },
