@@ -1,0 +1,199 @@
+"""This machine as a Host."""
+
+import contextlib
+import errno
+import os
+import pwd
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from origo.errors import CommandFailed, Conflict, NoRoom, NotFound, OrigoError, TooLarge, Unavailable
+from origo.host import group as groups
+from origo.host import process
+from origo.host.argv import environment, prefix
+from origo.host.contract import Command, FileFacts, Host, Limits, Result, Space, current_job
+
+KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+ERRORS: dict[int, type[OrigoError]] = {
+    errno.ENOENT: NotFound,
+    errno.ENOTDIR: NotFound,
+    errno.ENOSPC: NoRoom,
+    errno.EDQUOT: NoRoom,
+    errno.EEXIST: Conflict,
+    errno.EISDIR: Conflict,
+    errno.ENOTEMPTY: Conflict,
+    errno.EXDEV: Conflict,
+    errno.EBUSY: Conflict,
+    errno.ELOOP: Conflict,
+}
+"""Which error a person sees for one of the system's; any other means that the machine is not well."""
+
+
+class LocalHost(Host):
+    """The machine that this process runs on."""
+
+    def __init__(self, name: str = "localhost") -> None:
+        self.name = name
+
+    def command(
+        self,
+        argv: Sequence[str],
+        *,
+        niced: bool = False,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        limits: Limits | None = None,
+    ) -> Command:
+        """The process to start: `argv` behind what reduces its rights, with the group of the current job."""
+        group = current_job().group or f"command-{secrets.token_hex(8)}"
+        words = prefix(niced=niced, user=self._user(user) if user else None, limits=limits)
+        return Command((*words, *argv), environment(group, env), tuple(argv), group)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = 60,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        limits: Limits | None = None,
+    ) -> Result:
+        """Run a short command to its end."""
+        command = self.command(argv, env=env, user=user, limits=limits)
+        return process.run(command, self.end, input=input, timeout=timeout, check=check)
+
+    def stream(
+        self,
+        argv: Sequence[str],
+        on_line: Callable[[str], None],
+        *,
+        input: bytes = b"",
+        timeout: float = 24 * 3600,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Run a long command, niced, and hand over its lines."""
+        command = self.command(argv, niced=True, env=env, user=user, limits=limits)
+        process.stream(command, self.end, on_line, input=input, timeout=timeout)
+
+    def pipe(
+        self, argv: Sequence[str], target: Host, target_argv: Sequence[str], *, timeout: float = 24 * 3600
+    ) -> None:
+        """Run `argv` here with its output as the input of `target_argv` on `target`."""
+        source = self.command(argv, niced=True)
+        process.pipe(source, self.end, target.command(target_argv, niced=True), target.end, timeout=timeout)
+
+    def end(self, group: str) -> None:
+        """End every process of that group."""
+        groups.end(group)
+
+    def read(self, path: str, *, limit: int = 16 << 20) -> bytes:
+        """A whole file; a FIFO or a device is never waited for."""
+        with _said("read", path), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            data = file.read(limit + 1) or b""
+        if len(data) > limit:
+            raise TooLarge(f"cannot read {path}: it is larger than {limit} bytes")
+        return data
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Replace a file by a new one beside it, both it and the folder on disk before this returns."""
+        folder, name = os.path.split(path)
+        fresh = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.new")
+        with _said("write", path), contextlib.ExitStack() as undo:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            undo.callback(os.unlink, fresh)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            os.replace(fresh, path)
+            undo.pop_all()
+            _sync_folder(path)
+
+    def stat(self, path: str) -> FileFacts:
+        """Facts of a file, links not followed."""
+        with _said("find", path):
+            facts = os.lstat(path)
+        return FileFacts(
+            kind=KINDS.get(stat.S_IFMT(facts.st_mode), "other"),
+            size_bytes=facts.st_size,
+            allocated_bytes=facts.st_blocks * 512,
+            mode=stat.S_IMODE(facts.st_mode),
+            uid=facts.st_uid,
+            modified=facts.st_mtime,
+        )
+
+    def list(self, path: str) -> list[str]:
+        """The names in a folder, sorted."""
+        with _said("list", path):
+            return sorted(os.listdir(path))
+
+    def make_folder(self, path: str, *, mode: int = 0o755) -> None:
+        """Make a folder and those above it, with that mode whatever the umask."""
+        with _said("make the folder", path):
+            os.makedirs(path, exist_ok=True)
+            os.chmod(path, mode)
+
+    def rename(self, path: str, target: str) -> None:
+        """Rename, then have both folders on disk."""
+        with _said("rename", path):
+            os.replace(path, target)
+            _sync_folder(path)
+            _sync_folder(target)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, a link or an empty folder."""
+        with _said("remove", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                os.rmdir(path)
+            else:
+                os.unlink(path)
+
+    def protect(self, path: str, *, mode: int, user: str | None = None) -> None:
+        """Set owner and permission bits of what is there now, never of what a link points to."""
+        uid, gid = self._user(user) if user else (-1, -1)
+        with _said("protect", path):
+            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if user:
+                    os.fchown(file, uid, gid)
+                os.fchmod(file, mode)
+            finally:
+                os.close(file)
+
+    def space(self, path: str) -> Space:
+        """The room of the file system that holds `path`."""
+        with _said("find", path):
+            facts = os.statvfs(path)
+        return Space(facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize)
+
+    def _user(self, name: str) -> tuple[int, int]:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            raise CommandFailed(f"cannot run anything as {name}: there is no such user on {self.name}") from None
+        return entry.pw_uid, entry.pw_gid
+
+
+@contextlib.contextmanager
+def _said(verb: str, path: str) -> Iterator[None]:
+    """The system's errors as sentences."""
+    try:
+        yield
+    except OSError as error:
+        kind = ERRORS.get(error.errno or 0, Unavailable)
+        reason = error.strerror or str(error)
+        raise kind(f"cannot {verb} {path}: {reason[:1].lower()}{reason[1:]}") from error
+
+
+def _sync_folder(path: str) -> None:
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
