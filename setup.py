@@ -26,7 +26,7 @@ setup(
         "httpx2",
         "libvirt-python>=9",
         "lxml>=5",
-        "peewee>=3.18",
+        "peewee>=4.5,<5",
         "pluggy>=1.6,<2",
         "pycdlib>=1.14",
         "pydantic>=2.10,<3",

@@ -19,4 +19,8 @@ ROWS = (
 )  # fmt: skip
 """All rows, each after those it refers to."""
 
-__all__ = [*(row.__name__ for row in ROWS), "ROWS", "connect", "database", "new_id"]
+__all__ = [
+    "CatalogMaster", "CatalogStack", "Connection", "Disk", "EngineRow", "EventRow", "Image", "Issue", "Label",
+    "Migration", "Network", "Node", "OperationLog", "OperationRow", "Pool", "ROWS", "Server", "Session", "Stack",
+    "Ticket", "Token", "User", "connect", "database", "new_id",
+]  # fmt: skip

@@ -13,7 +13,7 @@ class EventRow(Row):
     kind = peewee.CharField()
     noun = peewee.CharField()
     target = peewee.CharField(default="")
-    owner = peewee.CharField(default="")
+    owner = peewee.CharField(default="", index=True)
     data = JSONField(default=dict)
 
     class Meta:

@@ -7,7 +7,8 @@ from origo.model.base import JSONField, Row
 
 class OperationRow(Row):
     """`status` is queued, running, undoing, done, undone, stuck; `step` counts the steps that are done (forwards) or
-    not yet undone (backwards); `error` is in the shape of all errors."""
+    not yet undone (backwards); `backwards` tells which, also of one that is stuck; `error` is in the shape of all
+    errors. `key` is the Idempotency-Key of the request that it came from."""
 
     id = peewee.AutoField()
     kind = peewee.CharField()
@@ -17,6 +18,7 @@ class OperationRow(Row):
     data = JSONField(default=dict)
     locks = JSONField(default=list)
     status = peewee.CharField(default="queued", index=True)
+    backwards = peewee.BooleanField(default=False)
     step = peewee.IntegerField(default=0)
     steps = JSONField(default=list)
     progress = peewee.DoubleField(default=0)
@@ -29,15 +31,17 @@ class OperationRow(Row):
     created = peewee.DoubleField()
     started = peewee.DoubleField(null=True)
     ended = peewee.DoubleField(null=True)
-    key = peewee.CharField(null=True, unique=True)
+    key = peewee.CharField(null=True)
 
     class Meta:
         table_name = "operation"
+        indexes = ((("key", "by"), True),)
 
 
 class OperationLog(Row):
     """A line of an operation's log."""
 
+    id = peewee.AutoField()
     operation = peewee.ForeignKeyField(OperationRow, backref="lines", on_delete="CASCADE")
     time = peewee.DoubleField()
     text = peewee.TextField()

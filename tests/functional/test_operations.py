@@ -1,0 +1,300 @@
+"""What the operations engine promises to who submits, watches, cancels and repairs operations."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sample_operations import Bench, Files, Write
+
+from origo import model
+from origo.errors import Conflict, NotFound
+from origo.operations.base import Context, Step
+from origo.operations.plan import Plan
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    bench.engine.start()
+    yield bench
+    bench.close()
+
+
+def test_an_operation_runs_all_its_steps_and_finishes_its_rows(bench: Bench) -> None:
+    row = bench.run()
+    assert (row.status, row.step, row.progress, row.error) == ("done", 3, 1.0, None)
+    assert bench.files() == ["one", "three", "two"]
+    assert model.Label.get_by_id("a").created == 2.0
+    assert bench.kinds() == ["operation.queued", "operation.started", "operation.done"]
+    assert row.started >= row.created and row.ended >= row.started
+
+
+def test_a_plan_shows_what_the_journal_will_hold_and_leaves_nothing_behind(bench: Bench) -> None:
+    args = {"label": "a", "names": ["one", "two"], "folder": str(bench.folder), "commit": 1}
+    plan = bench.engine.submit(Files(), args, by="someone", plan=True)
+    assert isinstance(plan, Plan)
+    assert model.OperationRow.select().count() == model.Label.select().count() == model.EventRow.select().count() == 0
+    row = bench.engine.wait(bench.engine.submit(Files(), args, by="someone").id, 10)
+    shown = json.loads(json.dumps(plan.as_dict()))
+    assert [step["name"] for step in shown["steps"]] == row.steps == ["write", "write for good"]
+    assert (shown["kind"], shown["noun"], shown["target"], shown["data"]) == (row.kind, row.noun, row.target, row.data)
+    assert shown["steps"][0] == {"name": "write", "commit": False, "lines": ["write one for someone"]}
+    assert shown["cost"]["disk_bytes"] == 10 and shown["cost"]["downtime"] == "none"
+
+
+def test_what_prepare_finds_wrong_is_told_at_once_and_changes_nothing(bench: Bench) -> None:
+    bench.run()
+    with pytest.raises(Conflict, match="cannot write a: the name is taken"):
+        bench.submit()
+    assert model.OperationRow.select().count() == 1
+
+
+@pytest.mark.parametrize("failing", ["one", "two", "three"])
+@pytest.mark.parametrize("moment", ["do", "done"])
+def test_a_failed_step_and_all_before_it_are_undone(bench: Bench, failing: str, moment: str) -> None:
+    row = bench.run(moods={failing: [f"{moment}:fail"]})
+    assert (row.status, row.step, row.error["code"]) == ("undone", 0, "conflict")
+    assert row.error["message"] == f"cannot write {failing}: {moment} fails as asked"
+    assert bench.files() == [] and model.Label.select().count() == 0
+    assert bench.kinds()[-1] == "operation.undone"
+
+
+def test_an_unexpected_error_is_undone_too_and_its_text_stays_in_the_daemon_s_log(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = bench.run(moods={"two": ["do:crash"]})
+    assert row.status == "undone" and bench.files() == []
+    assert row.error["message"] == "cannot finish files.write a: internal error"
+    assert "KeyError: 'secret'" in caplog.text
+    assert not any("secret" in line.text for line in bench.engine.log(row.id))
+
+
+def test_a_failed_check_ends_it_before_the_first_step(bench: Bench) -> None:
+    row = bench.run(check="fail")
+    assert (row.status, row.error["message"]) == ("undone", "cannot write: the check fails as asked")
+    assert bench.files() == [] and model.Label.select().count() == 0
+
+
+def test_a_finish_that_fails_undoes_everything(bench: Bench) -> None:
+    row = bench.run(finish="fail")
+    assert row.status == "undone" and bench.files() == [] and model.Label.select().count() == 0
+
+
+def test_after_the_commit_point_a_failing_step_is_tried_again_until_it_works(bench: Bench) -> None:
+    row = bench.run(commit=1, moods={"three": ["do:fail*2"]})
+    assert (row.status, row.error, row.attempts) == ("done", None, 0)
+    assert bench.files() == ["one", "three", "two"]
+
+
+def test_the_commit_step_itself_can_still_be_undone(bench: Bench) -> None:
+    row = bench.run(commit=1, moods={"two": ["done:fail"]})
+    assert row.status == "undone" and bench.files() == []
+
+
+def test_a_stuck_operation_keeps_its_locks_and_its_error_until_a_person_retries_it(bench: Bench) -> None:
+    row = bench.run(commit=1, moods={"three": ["do:fail*3"]}, locks=[["x", "exclusive"]])
+    assert (row.status, row.step, row.backwards) == ("stuck", 2, False)
+    assert row.error["message"] == "cannot write three: do fails as asked"
+    waiting = bench.submit(label="b", names=("four",), locks=[["x", "shared"]])
+    assert bench.engine.wait(waiting.id, 0.1).status == "queued"
+    assert bench.engine.blockers(waiting.id) == [row.id]
+    assert bench.stuck == ["stuck"]
+    bench.engine.retry(row.id)
+    assert bench.engine.wait(row.id, 10).status == "done"
+    assert bench.engine.wait(waiting.id, 10).status == "done"
+    assert bench.stuck == ["stuck", "running"]
+    assert "operation.stuck" in bench.kinds()
+
+
+def test_an_undo_that_fails_is_tried_again_then_stuck_and_the_first_error_is_kept(bench: Bench) -> None:
+    row = bench.run(moods={"one": ["undo:fail"], "three": ["do:fail"]})
+    assert (row.status, row.step, row.backwards) == ("stuck", 1, True)
+    assert row.error["message"] == "cannot write three: do fails as asked"
+    assert row.note == "cannot write one: undo fails as asked"
+    assert bench.files() == ["one"]
+
+
+def test_forgetting_gives_rows_and_locks_back_in_the_direction_it_was_going(bench: Bench) -> None:
+    back = bench.run(moods={"one": ["undo:fail"], "two": ["do:fail"]}, locks=[["x", "exclusive"]])
+    forth = bench.run(label="b", commit=0, names=("four", "five"), moods={"five": ["do:fail"]})
+    assert (back.status, forth.status) == ("stuck", "stuck")
+    assert bench.engine.forget(back.id).status == "undone"
+    assert bench.engine.forget(forth.id).status == "done"
+    assert [(row.label, row.created) for row in model.Label.select()] == [("b", 2.0)]
+    assert bench.run(label="c", locks=[["x", "exclusive"]]).status == "done"
+    assert bench.engine.get(forth.id).note == "forgotten with 1 steps left"
+    with pytest.raises(Conflict, match="it is done, not stuck"):
+        bench.engine.retry(forth.id)
+
+
+def test_cancelling_interrupts_the_step_and_undoes_all(bench: Bench) -> None:
+    row = bench.submit(moods={"two": ["do:wait"]})
+    bench.until(lambda: bench.engine.get(row.id).step == 1)
+    bench.engine.cancel(row.id)
+    row = bench.engine.wait(row.id, 10)
+    assert (row.status, row.error["code"]) == ("undone", "cancelled")
+    assert row.error["message"] == "cannot finish files.write a: it was cancelled"
+    assert bench.files() == []
+
+
+def test_cancelling_a_queued_operation_ends_it_and_lets_those_behind_it_go(bench: Bench) -> None:
+    first = bench.submit(moods={"one": ["do:wait"]}, locks=[["x", "shared"]])
+    second = bench.submit(label="b", locks=[["x", "exclusive"]])
+    third = bench.submit(label="c", names=("six",), locks=[["x", "shared"]])
+    assert bench.engine.wait(third.id, 0.1).status == "queued"
+    assert bench.engine.cancel(second.id).status == "undone"
+    assert bench.engine.wait(third.id, 10).status == "done"
+    assert bench.engine.wait(first.id, 0).status == "running"
+    (bench.folder / "go").touch()
+    assert bench.engine.wait(first.id, 10).status == "done"
+    assert model.Label.get_or_none(model.Label.label == "b") is None
+
+
+def test_after_the_commit_point_it_is_too_late_to_cancel(bench: Bench) -> None:
+    row = bench.submit(commit=0, moods={"two": ["do:wait"]})
+    bench.until(lambda: bench.engine.get(row.id).step == 1)
+    with pytest.raises(Conflict, match="past the point"):
+        bench.engine.cancel(row.id)
+    (bench.folder / "go").touch()
+    row = bench.engine.wait(row.id, 10)
+    assert row.status == "done"
+    with pytest.raises(Conflict, match="it is done"):
+        bench.engine.cancel(row.id)
+    with pytest.raises(NotFound, match="cannot find operation 999"):
+        bench.engine.cancel(999)
+
+
+def test_the_same_idempotency_key_gives_the_same_operation(bench: Bench) -> None:
+    args = {"label": "a", "names": ["one"], "folder": str(bench.folder)}
+    first = bench.engine.submit(Files(), args, by="someone", key="k")
+    assert bench.engine.submit(Files(), args, by="someone", key="k").id == first.id
+    with pytest.raises(Conflict, match="cannot use the Idempotency-Key 'k' again"):
+        bench.engine.submit(Files(), {**args, "label": "b"}, by="someone", key="k")
+    assert bench.engine.submit(Files(), {**args, "label": "b"}, by="another", key="k").id != first.id
+
+
+def test_stopping_leaves_a_running_step_for_the_next_start(bench: Bench) -> None:
+    row = bench.submit(moods={"two": ["do:wait"]})
+    bench.until(lambda: bench.engine.get(row.id).step == 1)
+    bench.ended.clear()
+    started = time.monotonic()
+    bench.engine.stop(5)
+    assert time.monotonic() - started < 1
+    assert (bench.engine.get(row.id).status, bench.engine.get(row.id).error) == ("running", None)
+    (bench.folder / "go").touch()
+    bench.ended.clear()
+    bench.restart()
+    assert bench.engine.wait(row.id, 10).status == "done"
+    assert bench.ended[0] == f"op-{row.id}-1-do", (
+        "what an earlier process left of the step is ended before it runs again"
+    )
+
+
+def test_everything_a_step_started_is_ended_with_it(bench: Bench) -> None:
+    row = bench.run(names=("one", "two"), moods={"two": ["do:fail"]})
+    groups = [f"op-{row.id}-{rest}" for rest in ("0-do", "1-do", "1-do", "1-undo", "1-undo", "0-undo")]
+    assert bench.ended == groups
+
+
+def test_an_unknown_kind_is_stuck_with_a_sentence_and_goes_on_once_it_is_known(bench: Bench) -> None:
+    row = bench.submit(moods={"two": ["do:wait"]})
+    bench.until(lambda: bench.engine.get(row.id).step == 1)
+    bench.engine.stop(5)
+    model.OperationRow.update(kind="files.unheard").execute()
+    bench.restart()
+    row = bench.engine.wait(row.id, 10)
+    assert row.status == "stuck"
+    assert row.error["message"] == (
+        "cannot continue files.unheard a: this program does not know that kind of operation"
+    )
+    model.OperationRow.update(kind="files.write").execute()
+    (bench.folder / "go").touch()
+    bench.engine.retry(row.id)
+    assert bench.engine.wait(row.id, 10).status == "done"
+
+
+def test_steps_that_another_program_names_otherwise_are_not_run(bench: Bench) -> None:
+    bench.engine.stop(5)
+    row = bench.submit()
+    model.OperationRow.update(steps=["write", "write"]).execute()
+    bench.restart()
+    assert "its steps are not the same" in bench.engine.wait(row.id, 10).error["message"]
+    assert bench.files() == []
+
+
+def test_fifty_shared_holders_run_side_by_side_as_far_as_there_are_threads(bench: Bench) -> None:
+    moods = {"one": ["do:wait"]}
+    rows = [
+        bench.submit(
+            label=f"n{i}", names=("one",), moods=moods, locks=[["image/m", "shared"], [f"image/{i}", "exclusive"]]
+        )
+        for i in range(50)
+    ]
+    bench.until(lambda: model.OperationRow.select().where(model.OperationRow.status == "running").count() == 4)
+    (bench.folder / "go").touch()
+    assert {bench.engine.wait(row.id, 10).status for row in rows} == {"done"}
+
+
+def test_a_waiting_operation_holds_no_thread(bench: Bench) -> None:
+    first = bench.submit(moods={"one": ["do:wait"]}, locks=[["x", "exclusive"]])
+    waiting = [bench.submit(label=f"w{i}", names=(f"w{i}",), locks=[["x", "exclusive"]]) for i in range(20)]
+    assert bench.run(label="other", names=("other",), locks=[["y", "exclusive"]]).status == "done"
+    assert len([thread for thread in threading.enumerate() if thread.name.startswith("operations-")]) <= 4
+    (bench.folder / "go").touch()
+    assert {bench.engine.wait(row.id, 10).status for row in [first, *waiting]} == {"done"}
+    ends = [bench.engine.get(row.id).ended for row in [first, *waiting]]
+    assert ends == sorted(ends), "the oldest goes first"
+
+
+class Chatty(Write):
+    name = "chatty"
+
+    def do(self, ctx: Context) -> None:
+        for count in range(100):
+            ctx.log(f"line {count}")
+            ctx.report(count / 100, f"at {count}")
+            time.sleep(0.005)
+        ctx.keep(found="a thing")
+
+
+class Talk(Files):
+    kind = "files.talk"
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [Chatty(Path("/"), []), Chatty(Path("/"), [])]
+
+
+def test_progress_is_written_a_few_times_a_second_and_no_line_is_lost(bench: Bench) -> None:
+    bench.engine.register([Talk])
+    row = bench.engine.submit(Talk(), {"label": "a", "names": []}, by="someone")
+    row = bench.engine.wait(row.id, 20)
+    progress = [event.data["progress"] for event in bench.events.since(0, 1000) if event.kind == "operation.progress"]
+    assert progress == sorted(progress) and 2 <= len(progress) <= 4 * (row.ended - row.started) + 2
+    lines = [line.text for line in bench.engine.log(row.id)]
+    assert [line for line in lines if line.startswith("line")] == [f"line {count}" for count in range(100)] * 2
+    assert row.data == {"content": "hello", "found": "a thing"}
+
+
+def test_an_operation_inside_a_transaction_that_fails_was_never_there(bench: Bench) -> None:
+    with pytest.raises(ZeroDivisionError), model.database.atomic():
+        bench.submit()
+        1 / 0  # noqa: B018
+    assert model.OperationRow.select().count() == 0 and bench.files() == []
+
+
+def test_a_thousand_unfinished_operations_hold_up_a_start_for_less_than_half_a_second(bench: Bench) -> None:
+    bench.engine.stop(5)
+    with model.database.atomic():
+        rows = [
+            bench.submit(label=f"n{i}", names=(f"n{i}",), locks=[[f"server/{i}", "exclusive"]]) for i in range(1000)
+        ]
+    started = time.monotonic()
+    bench.restart()
+    assert time.monotonic() - started < 0.5
+    assert bench.engine.wait(rows[-1].id, 60).status == "done"
+    bench.until(lambda: model.OperationRow.select().where(model.OperationRow.status == "done").count() == 1000, 60)
