@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
+import operator
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import peewee
 
 from origo.model import EventRow, database
+
+GATHER = 0.1
+"""Seconds that a reader sleeps on after the first event, so that a burst wakes it once."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,12 @@ class Events:
     """
 
     def __init__(self, keep: int = 50_000, tail: int = 2_000) -> None:
-        """Keep the newest `keep` events in the database and the newest `tail` of them in memory."""
+        """Keep the newest `keep` events in the database, and at least the newest `tail` of them in memory."""
         self._keep = keep
         self._changed = threading.Condition()
-        self._tail: deque[Event] = deque(maxlen=tail)
-        self._newest = _newest()
-        self._oldest_in_tail = self._newest + 1
+        self._tail_length = tail
+        self._tail: list[Event] = []
+        self._newest = self._before_tail = _newest()
         self._unpruned = 0
 
     def emit(self, kind: str, noun: str, target: str, /, owner: str = "", **data: Any) -> None:
@@ -64,9 +68,9 @@ class Events:
     def since(self, id: int, limit: int = 100, visible_to: str | None = None) -> list[Event]:
         """At most `limit` events after that id, oldest first; only those of the user `visible_to`, or all with None."""
         with self._changed:
-            if id + 1 >= self._oldest_in_tail and id < self._newest:
-                found = [e for e in self._tail if e.id > id and visible_to in (None, e.owner)]
-                return found[:limit]
+            if self._before_tail <= id < self._newest:
+                fresh = self._tail[bisect.bisect_right(self._tail, id, key=operator.attrgetter("id")) :]
+                return [event for event in fresh if visible_to in (None, event.owner)][:limit]
         query = EventRow.select().where(EventRow.id > id)
         if visible_to is not None:
             query = query.where(EventRow.owner == visible_to)
@@ -87,9 +91,12 @@ class Events:
         with self._changed:
             if self._newest <= after_id:
                 self._refresh()
+            asleep = self._newest <= after_id
             while self._newest <= after_id and (left := end - time.monotonic()) > 0:
                 self._changed.wait(left)
-            return self._newest
+        if asleep:
+            time.sleep(max(0.0, min(GATHER, end - time.monotonic())))
+        return self._newest
 
     def _publish(self) -> None:
         with self._changed:
@@ -100,9 +107,11 @@ class Events:
         """Take into memory what was committed since; ids are in the order of commits, for there is one writer."""
         fresh = [_event(row) for row in EventRow.select().where(EventRow.id > self._newest).order_by(EventRow.id)]
         if fresh:
-            self._tail.extend(fresh)
+            self._tail += fresh
             self._newest = fresh[-1].id
-            self._oldest_in_tail = self._tail[0].id
+            if len(self._tail) > 2 * self._tail_length:
+                self._before_tail = self._tail[-self._tail_length - 1].id
+                del self._tail[: -self._tail_length]
 
     def _prune(self, added: int) -> None:
         """Forget the oldest now and then: a range of the primary key, so that it costs what it removes."""
