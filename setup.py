@@ -22,7 +22,7 @@ setup(
         "bottle>=0.13,<0.14",
         "cheroot>=11,<12",
         "click>=8.1,<9",
-        "cryptography>=46",
+        "cryptography>=50",
         "httpx2",
         "libvirt-python>=9",
         "lxml>=5",

@@ -1,0 +1,265 @@
+"""Everything secret: password hashes, keys for browsers and programs, sealed values, and certificates.
+
+The only user of the cryptography library. What is stored in the database is a hash or is sealed; what lies in files
+lies under one folder that only root can enter.
+"""
+
+import contextlib
+import hashlib
+import ipaddress
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidKey
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from origo.errors import OrigoError, TooMany
+
+HASHES_AT_ONCE = 2
+"""Each takes 64 MiB while it runs, so a flood of log-ins must not run side by side."""
+HASH_PATIENCE = 5.0
+CERTIFICATE_DAYS = 397
+RENEW_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Where a certificate, its key and the authority's certificate lie, as PEM files; `serial` tells renewals apart."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+    serial: int
+
+
+class Secrets:
+    """All secrets of one engine, in the folder `keys` of its home."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self.folder = folder
+        self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
+        self._fernet = Fernet(self._kept("seal.key", Fernet.generate_key))
+        self._nobody = ""
+
+    def hash_password(self, password: str) -> str:
+        """The Argon2id hash of a password, with its salt and parameters."""
+        with self._turn():
+            return _argon2(os.urandom(16)).derive_phc_encoded(password.encode())
+
+    def verify_password(self, password: str, hashed: str) -> bool:
+        """Whether the password belongs to the hash. An empty hash is nobody's, and takes as long to refuse."""
+        if not hashed and not self._nobody:
+            self._nobody = self.hash_password(new_key())
+        with self._turn():
+            try:
+                Argon2id.verify_phc_encoded(password.encode(), hashed or self._nobody)
+            except InvalidKey:
+                return False
+        return bool(hashed)
+
+    def seal(self, value: str) -> str:
+        """A value that must be readable again, encrypted for the database."""
+        return self._fernet.encrypt(value.encode()).decode()
+
+    def unseal(self, sealed: str) -> str:
+        """What was sealed here. Raises OrigoError when it was sealed by another engine's key."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            raise OrigoError(
+                "cannot read a sealed value: it was sealed with another key",
+                hint=f"put back the file {self.folder / 'seal.key'} of the engine that sealed it",
+            ) from None
+
+    def front(self, domain: str) -> Certificate:
+        """The certificate of the engine's page and of every stack's; renewed when it is near its end.
+
+        Its authority can vouch for nothing but names below origo.<domain>, so that trusting it in a browser risks
+        nothing else.
+        """
+        name = f"origo.{domain}"
+        return _issue(self.folder / "front", [name, f"*.{name}"], permitted=name)
+
+    def issue(self, purpose: str, names: Sequence[str]) -> Certificate:
+        """A certificate for machines that talk to each other: host names and addresses, as server and as client.
+
+        All of them have one authority; `purpose` is the name of the files. Renewed when it is near its end.
+        """
+        return _issue(self.folder / "nodes", list(names), purpose=purpose)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._hashing.acquire(timeout=HASH_PATIENCE):
+            raise TooMany("cannot check the password: too many log-ins at once", hint="try again in a moment")
+        try:
+            yield
+        finally:
+            self._hashing.release()
+
+    def _kept(self, name: str, make: Callable[[], bytes]) -> bytes:
+        path = self.folder / name
+        if not path.exists():
+            _write(path, make())
+        return path.read_bytes()
+
+
+def new_key() -> str:
+    """A new key for a browser, a program or a ticket: 256 random bits, shown once and stored only as its digest."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(key: str) -> str:
+    """What is stored of a key. A plain hash does, since nobody can guess 256 random bits."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two secrets are equal, in a time that does not tell how much of them is."""
+    return secrets.compare_digest(one.encode(), other.encode())
+
+
+def _argon2(salt: bytes) -> Argon2id:
+    # One lane: with more, OpenSSL's own threads can wait for each other for ever when two hashes run at once.
+    return Argon2id(salt=salt, length=32, iterations=3, lanes=1, memory_cost=64 * 1024)
+
+
+def _issue(folder: Path, names: list[str], *, purpose: str = "server", permitted: str | None = None) -> Certificate:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    authority, authority_key = _authority(folder, permitted)
+    path, key_path = folder / f"{purpose}.crt", folder / f"{purpose}.key"
+    if not _fits(path, key_path, authority, names):
+        key = ec.generate_private_key(ec.SECP256R1())
+        _write(key_path, _pem(key))
+        _write(path, _leaf(names, key, authority, authority_key).public_bytes(serialization.Encoding.PEM))
+    serial = x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+    return Certificate(path, key_path, folder / "authority.crt", serial)
+
+
+def _authority(folder: Path, permitted: str | None) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    path, key_path = folder / "authority.crt", folder / "authority.key"
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Origo {permitted or 'nodes'}")])
+    if path.exists() and key_path.exists():
+        old = x509.load_pem_x509_certificate(path.read_bytes())
+        key = serialization.load_pem_private_key(key_path.read_bytes(), None)
+        # Another domain than before needs another authority, since this one may not vouch for it.
+        if old.subject == subject and old.not_valid_after_utc > _in(CERTIFICATE_DAYS):
+            assert isinstance(key, ec.EllipticCurvePrivateKey)
+            return old, key
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        _builder(subject, subject, key, days=3650)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(authority=True), critical=True)
+    )
+    if permitted:
+        only = x509.NameConstraints(permitted_subtrees=[x509.DNSName(permitted)], excluded_subtrees=None)
+        builder = builder.add_extension(only, critical=True)
+    certificate = builder.sign(key, hashes.SHA256())
+    _write(key_path, _pem(key))
+    _write(path, certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate, key
+
+
+def _leaf(
+    names: list[str],
+    key: ec.EllipticCurvePrivateKey,
+    authority: x509.Certificate,
+    authority_key: ec.EllipticCurvePrivateKey,
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    return (
+        _builder(subject, authority.subject, key, days=CERTIFICATE_DAYS)
+        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(both, critical=False)
+        .add_extension(issuer_key, critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_in(-1))
+        .not_valid_after(_in(days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=not authority,  # libvirt refuses a certificate without it, whatever the kind of key
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _fits(path: Path, key_path: Path, authority: x509.Certificate, names: list[str]) -> bool:
+    if not path.exists() or not key_path.exists():
+        return False
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    key = serialization.load_pem_private_key(key_path.read_bytes(), None)
+    has = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except Exception:  # whatever is wrong with the old one, a new one mends it
+        return False
+    return (
+        list(has) == [_name(name) for name in names]
+        and certificate.not_valid_after_utc > _in(RENEW_DAYS)
+        and certificate.public_key() == key.public_key()  # type: ignore[union-attr]
+    )
+
+
+def _name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _in(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file of ours at once, readable by root alone from its first byte."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
