@@ -24,7 +24,10 @@ class Network(NounRow):
 
 
 class Connection(NounRow):
-    """A server's card on a network; `position` is the order of its cards. `address` is never two servers' at once."""
+    """A server's card on a network; `position` is the order of its cards. `address` is never two servers' at once.
+
+    `active` while it is to be there on the host: from the server's start until it is in the trash.
+    """
 
     network = peewee.ForeignKeyField(Network, backref="connections")
     server = peewee.ForeignKeyField(Server, backref="connections")
@@ -35,6 +38,7 @@ class Connection(NounRow):
     tap = peewee.CharField(unique=True)
     ports = JSONField(default=list)
     options = JSONField(default=dict)
+    active = peewee.BooleanField(default=False, index=True)
 
     class Meta:
         indexes = ((("network", "address"), True),)

@@ -12,7 +12,8 @@ from origo.model.users import User
 class Server(NounRow):
     """`power` is what the hypervisor said last, `desired` (running, stopped, suspended) what a person wants.
 
-    `state` is creating, ready or trashed. `member` and `position` are its name and start order in its stack.
+    `state` is creating, ready or trashed. `member` and `position` are its name and start order in its stack; with
+    `seed` it has a medium that tells its guest who it is.
     """
 
     name = peewee.CharField(collation="NOCASE", index=True)
@@ -24,6 +25,7 @@ class Server(NounRow):
     memory_mb = peewee.IntegerField()
     cpus = peewee.IntegerField(default=1)
     boot = peewee.CharField(default="disk")
+    seed = peewee.BooleanField(default=False)
     state = peewee.CharField(default="creating", index=True)
     power = peewee.CharField(default="stopped", index=True)
     desired = peewee.CharField(default="stopped")
@@ -34,7 +36,7 @@ class Server(NounRow):
 
 
 class Disk(Row):
-    """An image in a server; `role` is system, data, media or seed. An image is in one server at most, media in many."""
+    """An image in a server; `role` is system, data or media. An image is in one server at most, media in many."""
 
     server = peewee.ForeignKeyField(Server, backref="disks", on_delete="CASCADE")
     image = peewee.ForeignKeyField(Image, backref="disks")

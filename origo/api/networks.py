@@ -1,0 +1,20 @@
+"""Routes of networks."""
+
+from origo.api.route import Kind, Model, Page, Route
+from origo.services import networks
+from origo.services.naming import Name
+
+
+class NetworkCreate(Model):
+    """A network of one's own; with `nat` its servers reach the world outside."""
+
+    name: Name
+    nat: bool = True
+
+
+ROUTES = [
+    Route("GET", "/networks", networks.list_, "List networks", query=Page),
+    Route("POST", "/networks", networks.create, "Add a network", Kind.ACT, body=NetworkCreate),
+    Route("GET", "/networks/{id}", networks.show, "Show a network with its connections"),
+    Route("DELETE", "/networks/{id}", networks.delete, "Remove a network without connections", Kind.ACT),
+]

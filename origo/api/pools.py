@@ -1,0 +1,23 @@
+"""Routes of pools."""
+
+from pydantic import Field
+
+from origo.api.route import Kind, Model, Page, Route
+from origo.services import pools
+from origo.services.naming import Name
+
+
+class PoolCreate(Model):
+    """A pool at `path` (by default below the home); `options` are its driver's, such as a ZFS pool's devices."""
+
+    name: Name
+    driver: str = Field(default="storage_rsync", max_length=100)
+    path: str = Field(default="", max_length=1000, pattern=r"^(/[^\s]+)?$")
+    options: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+
+ROUTES = [
+    Route("GET", "/pools", pools.list_, "List pools", query=Page),
+    Route("POST", "/pools", pools.create, "Make a pool", Kind.CHANGE, body=PoolCreate),
+    Route("GET", "/pools/{id}", pools.show, "Show a pool with its room and health"),
+]

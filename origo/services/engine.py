@@ -1,0 +1,69 @@
+"""The engine itself: what it is called, where it is reached, and what its machine lacks."""
+
+import dataclasses
+from typing import Any
+
+from origo.model import EngineRow, Node, Pool, User
+from origo.operations.core import Core
+from origo.services import access, networks, nodes, pools
+from origo.services.access import SYSTEM, Actor
+
+VERSION = "0.1.0"
+
+
+def show(core: Core, actor: Actor) -> dict[str, Any]:
+    """Name, version and addresses of this engine."""
+    access.require(actor, "engine.show")
+    row = EngineRow.get()
+    return {
+        "id": row.id,
+        "name": row.name,
+        "version": VERSION,
+        "host": core.config.host_name,
+        "urls": urls(core),
+        "created": row.created,
+    }
+
+
+def doctor(core: Core, actor: Actor) -> dict[str, Any]:
+    """Everything that can be checked on this machine: each with `ok`, a sentence, and a remedy."""
+    access.require(actor, "engine.manage")
+    checks = [_plugin_check(plugin) for plugin in core.drivers.plugins()]
+    for node in Node.select():
+        checks += _driver_checks(f"hypervisor of node {node.name}", nodes.hypervisor(core, node))
+    checks += _driver_checks("network", networks.driver(core))
+    for pool in Pool.select():
+        checks += _driver_checks(f"storage of pool {pool.name}", pools.driver(core, pool))
+        usage = pools.show_row(core, pool)
+        checks.append(
+            {"about": f"pool {pool.name}", "ok": usage["health"] == "ok", "sentence": usage["sentence"], "remedy": ""}
+        )
+    for name, state in core.supervisor.states().items():
+        checks.append({"about": f"service {name}", "ok": state.running, "sentence": state.sentence, "remedy": ""})
+    return {"items": checks}
+
+
+def urls(core: Core) -> list[str]:
+    """Where the engine's page is reached."""
+    name, config = core.config.host_name, core.config
+    plain = [f"http://{name}:{config['http_port']}"] if config["domain"] == "localhost" else []
+    return [*plain, f"https://{name}:{config['https_port']}"]
+
+
+def ensure(core: Core) -> None:
+    """The engine's row, and the user that owns what the engine itself makes, at the first start."""
+    if EngineRow.get_or_none() is None:
+        EngineRow.create(name=core.config["name"], domain=core.config["domain"])
+    User.get_or_create(id=SYSTEM.id, defaults={"name": SYSTEM.name, "role": "admin", "enabled": False})
+
+
+def _plugin_check(plugin: Any) -> dict[str, Any]:
+    return {"about": f"plugin {plugin.name}", "ok": plugin.state == "ready", "sentence": plugin.reason, "remedy": ""}
+
+
+def _driver_checks(about: str, driver: Any) -> list[dict[str, Any]]:
+    lacks = driver.check()
+    found = [{"about": about, "ok": not lack.fatal, "sentence": lack.sentence, "remedy": lack.remedy} for lack in lacks]
+    facts = dataclasses.asdict(driver.info()) if not any(lack.fatal for lack in lacks) else {}
+    notes = "; ".join(facts.get("notes", {}).values())
+    return found or [{"about": about, "ok": True, "sentence": notes or facts.get("title", ""), "remedy": ""}]

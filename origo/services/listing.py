@@ -1,0 +1,72 @@
+"""Lists in pages: by time of creation, newest first, from a cursor on, at a cost that does not grow with the table."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from origo.errors import BadInput, Conflict, NotFound
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list: at most `limit` rows after `cursor`, whose name contains `q`."""
+
+    limit: int = 50
+    cursor: str = ""
+    q: str = ""
+
+
+def page(query: Any, row: Any, asked: Any, show: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """`query` over `row` as `{"items": […], "next": cursor or ""}`. Raises BadInput for a cursor that is not ours."""
+    if asked.q:
+        query = query.where(row.name.contains(asked.q))
+    if asked.cursor:
+        created, id = _decode(asked.cursor)
+        query = query.where((row.created <= created) & ((row.created < created) | (row.id < id)))
+    rows = list(query.order_by(row.created.desc(), row.id.desc()).limit(asked.limit + 1))
+    more = len(rows) > asked.limit
+    rows = rows[: asked.limit]
+    return {"items": [show(one) for one in rows], "next": _encode(rows[-1].created, rows[-1].id) if more else ""}
+
+
+def find(row: Any, noun: str, key: str, actor: Any) -> Any:
+    """The row that `key` names: an id, or a name among the actor's own, or (administrators) a name that only one has.
+
+    Raises NotFound, also for what is another user's; Conflict for a name that several have.
+    """
+    alive = row.select()
+    if hasattr(row, "owner") and not actor.admin:
+        alive = alive.where(row.owner == actor.id)
+    found = alive.where(row.id == key).first()
+    if found is not None:
+        return found
+    named = alive.where(row.name == key)
+    if hasattr(row, "state"):
+        named = named.where(row.state != "trashed")
+    rows = list(named.limit(2))
+    if len(rows) > 1:
+        raise Conflict(f"cannot tell which {noun} {key} is meant: several have that name", hint="use its id")
+    if not rows:
+        raise NotFound(f"cannot find {noun} {key}")
+    return rows[0]
+
+
+def check_free(row: Any, noun: str, name: str, owner: Any) -> None:
+    """Raise Conflict when `owner` has one of that name that is not in the trash."""
+    taken = row.select().where((row.owner == owner) & (row.name == name) & (row.state != "trashed"))
+    if taken.exists():
+        raise Conflict(f"cannot use the name {name}: there is a {noun} of that name", hint="choose another name")
+
+
+def _encode(created: float, id: Any) -> str:
+    return base64.urlsafe_b64encode(f"{created!r} {id}".encode()).decode()
+
+
+def _decode(cursor: str) -> tuple[float, str]:
+    try:
+        created, id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ", 1)
+        return float(created), id
+    except (ValueError, binascii.Error) as error:
+        raise BadInput("cannot read the cursor of this list", hint="start again without one") from error

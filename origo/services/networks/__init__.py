@@ -1,0 +1,204 @@
+"""Networks and connections: rows, and making the host look like them."""
+
+import ipaddress
+import secrets as random
+import threading
+from typing import Any
+
+from origo.contracts import ConnectionSpec, Desired, NetworkSpec
+from origo.contracts import Network as NetworkDriver
+from origo.errors import Conflict, NoRoom
+from origo.model import Connection, Network, Server, new_id
+from origo.operations.core import Core
+from origo.services import access, listing, naming
+from origo.services.access import Actor
+
+_applying = threading.Lock()
+"""Rows are read and applied by one thread at a time, so that what is applied last is what was committed last."""
+
+
+def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
+    """The actor's networks; all of them for an administrator."""
+    access.require(actor, "networks.list")
+    rows = Network.select() if actor.admin else Network.select().where(Network.owner == actor.id)
+    return listing.page(rows, Network, query, show_row)
+
+
+def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
+    """One network with its connections."""
+    access.require(actor, "networks.list")
+    network = listing.find(Network, "network", id, actor)
+    rows = Connection.select(Connection, Server).join(Server).where(Connection.network == network)
+    return show_row(network) | {"connections": [show_connection(row) for row in rows]}
+
+
+def create(core: Core, actor: Actor, body: Any) -> dict[str, Any]:
+    """Add a network of the actor's; its bridge is there as soon as a server is connected to it."""
+    access.require(actor, "networks.manage")
+    if Network.select().where((Network.owner == actor.id) & (Network.name == body.name)).exists():
+        raise Conflict(f"cannot create network {body.name}: there is a network of that name")
+    return show_row(_add(core, actor.id, body.name, nat=body.nat))
+
+
+def delete(core: Core, actor: Actor, id: str) -> None:
+    """Remove a network that no server is connected to."""
+    access.require(actor, "networks.manage")
+    network = listing.find(Network, "network", id, actor)
+    user = Connection.select(Connection, Server).join(Server).where(Connection.network == network).first()
+    if user is not None:
+        where = " (in the trash)" if user.server.state == "trashed" else ""
+        raise Conflict(f"cannot delete network {network.name}: server {user.server.name}{where} is connected to it")
+    network.delete_instance()
+
+
+def show_row(network: Network) -> dict[str, Any]:
+    """A network as its owner sees it."""
+    return {
+        "id": network.id,
+        "name": network.name,
+        "owner": network.owner_id,
+        "bridge": network.bridge,
+        "subnet": network.subnet,
+        "gateway": network.gateway,
+        "nat": network.nat,
+        "created": network.created,
+    }
+
+
+def show_connection(connection: Connection) -> dict[str, Any]:
+    """A connection as its owner sees it."""
+    return {
+        "id": connection.id,
+        "network": connection.network_id,
+        "server": connection.server_id,
+        "server_name": connection.server.name,
+        "type": connection.type,
+        "mac": connection.mac,
+        "address": connection.address,
+        "ports": connection.ports,
+    }
+
+
+def default(core: Core, owner: str) -> Network:
+    """The network of a user who has not made one; called inside a transaction."""
+    network = Network.select().where(Network.owner == owner).order_by(Network.created).first()
+    return network or _add(core, owner, "default", nat=core.config["guests_nat"])
+
+
+def reserve(server: Server, network: Network, *, position: int, ports: list[int], type: str = "internal") -> Connection:
+    """A connection with every name it will have outside: MAC, address, tap; called inside a transaction."""
+    id = new_id()
+    return Connection.create(
+        id=id,
+        network=network,
+        server=server,
+        position=position,
+        type=type,
+        mac=_free_mac(),
+        address=_free_address(network),
+        tap="o" + id.replace("-", "")[:13],
+        ports=ports,
+    )
+
+
+def driver(core: Core) -> NetworkDriver:
+    """The network driver of this machine."""
+    return core.drivers.network(core.config["network"], core.local, {"state": core.config.path("network")})
+
+
+def desired(without: frozenset[str] = frozenset(), extra: frozenset[str] = frozenset()) -> Desired:
+    """All that is to be, from the rows: the active connections and `extra`, not those `without`, and their networks."""
+    rows = Connection.select(Connection, Server, Network).join_from(Connection, Server).join_from(Connection, Network)
+    connections = {}
+    networks = {}
+    for row in rows.where(Connection.active | Connection.id.in_(extra)):
+        if row.id not in without:
+            connections[row.id] = _connection_spec(row)
+            networks[row.network_id] = _network_spec(row.network)
+    return Desired(networks=networks, connections=connections)
+
+
+def apply(core: Core, connections: frozenset[str], *, without: frozenset[str] = frozenset()) -> None:
+    """Make the host agree with the rows for these connections and their networks, and run what must run for it."""
+    with _applying:
+        wanted = desired(without=without)
+        owners = Connection.select(Connection.network).where(Connection.id.in_(connections)).distinct()
+        changed = connections | {row.network_id for row in owners}
+        driver(core).apply(wanted, changed)
+        _run_services(core, wanted)
+
+
+def apply_all(core: Core) -> None:
+    """Make the host agree with all rows, such as after a start of the daemon."""
+    with _applying:
+        wanted = desired()
+        driver(core).apply(wanted, None)
+        _run_services(core, wanted)
+
+
+def _run_services(core: Core, wanted: Desired) -> None:
+    services = {service.name: service for service in driver(core).services(wanted)}
+    for service in services.values():
+        core.supervisor.ensure(service)
+    for name in core.supervisor.states():
+        if name.startswith("net-") and name not in services:
+            core.supervisor.remove(name)
+
+
+def _connection_spec(row: Connection) -> ConnectionSpec:
+    return ConnectionSpec(
+        id=row.id,
+        network=row.network_id,
+        type=row.type,
+        mac=row.mac,
+        address=row.address,
+        tap=row.tap,
+        hostname=naming.host_name(row.server.name),
+        up=row.server.desired != "stopped",
+        ports=tuple(row.ports),
+        options=row.options,
+    )
+
+
+def _network_spec(row: Network) -> NetworkSpec:
+    return NetworkSpec(
+        id=row.id, bridge=row.bridge, subnet=row.subnet, gateway=row.gateway, owner=row.owner_id, nat=row.nat
+    )
+
+
+def _add(core: Core, owner: str, name: str, *, nat: bool) -> Network:
+    number = _free_number()
+    prefix = f"10.{number >> 8}.{number & 255}"
+    return Network.create(
+        name=name,
+        number=number,
+        owner=owner,
+        driver=core.config["network"],
+        bridge=f"origo{number}",
+        subnet=f"{prefix}.0/24",
+        gateway=f"{prefix}.1",
+        nat=nat,
+    )
+
+
+def _free_number() -> int:
+    taken = {row.number for row in Network.select(Network.number)}
+    for number in range(256, 65536):
+        if number not in taken:
+            return number
+    raise NoRoom("cannot create a network: all 65,280 are taken", hint="delete networks that nobody uses")
+
+
+def _free_mac() -> str:
+    while True:
+        mac = "52:54:00:" + ":".join(f"{byte:02x}" for byte in random.token_bytes(3))
+        if not Connection.select().where(Connection.mac == mac).exists():
+            return mac
+
+
+def _free_address(network: Network) -> str:
+    taken = {row.address for row in Connection.select(Connection.address).where(Connection.network == network)}
+    for address in list(ipaddress.ip_network(network.subnet).hosts())[9:]:
+        if str(address) not in taken:
+            return str(address)
+    raise NoRoom(f"cannot connect to network {network.name}: all its addresses are taken", hint="use another network")

@@ -1,0 +1,97 @@
+"""Nodes: the machines that run servers, their drivers, and whether one more server fits."""
+
+from typing import Any
+
+import peewee
+
+from origo.contracts import Hypervisor
+from origo.errors import NoRoom, NotFound
+from origo.model import Node, Server
+from origo.operations.core import Core
+from origo.services import access
+from origo.services.access import Actor
+
+
+def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
+    """All nodes, by name."""
+    access.require(actor, "nodes.list")
+    rows = Node.select().where(Node.name.contains(query.q)).order_by(Node.name)
+    return {"items": [show_row(core, node) for node in rows], "next": ""}
+
+
+def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
+    """One node, with what its hypervisor can do."""
+    access.require(actor, "nodes.list")
+    node = Node.get_or_none((Node.id == id) | (Node.name == id))
+    if node is None:
+        raise NotFound(f"cannot find node {id}")
+    facts = hypervisor(core, node).info()
+    return show_row(core, node) | {
+        "title": facts.title,
+        "version": facts.version,
+        "accelerated": facts.accelerated,
+        "notes": dict(facts.notes),
+    }
+
+
+def show_row(core: Core, node: Node) -> dict[str, Any]:
+    """A node as administrators see it; memory in MB."""
+    return {
+        "id": node.id,
+        "name": node.name,
+        "address": node.address,
+        "hypervisor": node.hypervisor,
+        "state": node.state,
+        "cpus": node.cpus,
+        "memory_mb": node.memory_mb,
+        "memory_promised_mb": promised_mb(node),
+        "memory_available_mb": available_mb(core),
+    }
+
+
+def hypervisor(core: Core, node: Node) -> Hypervisor:
+    """The driver of that node's hypervisor."""
+    return core.drivers.hypervisor(node.hypervisor, core.local, node.options)
+
+
+def ensure_local(core: Core, options: dict[str, str]) -> Node:
+    """The row of this machine, with its memory and CPUs as they are now."""
+    node, _ = Node.get_or_create(name="local", defaults={"hypervisor": core.config["hypervisor"]})
+    node.options = options
+    node.memory_mb = _meminfo(core)["MemTotal"] // 1024
+    node.cpus = int(core.local.run(["nproc", "--all"]).text)
+    node.save()
+    return node
+
+
+def choose() -> Node:
+    """The node for a new server: the one with the most memory not promised to servers."""
+    return max(Node.select().where(Node.state == "running"), key=lambda node: node.memory_mb - promised_mb(node))
+
+
+def promised_mb(node: Node) -> int:
+    """The memory, in MB, of all servers on this node that run or are to run."""
+    wanted = (Server.node == node) & (Server.desired != "stopped") & (Server.state != "trashed")
+    return int(Server.select(peewee.fn.SUM(Server.memory_mb)).where(wanted).scalar() or 0)
+
+
+def available_mb(core: Core) -> int:
+    """The memory, in MB, that this machine could still give to programs."""
+    return _meminfo(core)["MemAvailable"] // 1024
+
+
+def admit(core: Core, node: Node, what: str, memory_mb: int) -> None:
+    """Raise NoRoom when the node's memory is too small for servers of `memory_mb` more; called inside a transaction."""
+    reserve = core.config["memory_reserve_mb"]
+    left = min(node.memory_mb - reserve - promised_mb(node), available_mb(core) - reserve)
+    if memory_mb > left:
+        raise NoRoom(
+            f"cannot {what}: it needs {memory_mb} MB of memory, and node {node.name} has {max(left, 0)} MB left",
+            hint="stop a server, or give it less memory",
+            details={"wanted_mb": memory_mb, "left_mb": max(left, 0)},
+        )
+
+
+def _meminfo(core: Core) -> dict[str, int]:
+    lines = core.local.read("/proc/meminfo").decode().splitlines()
+    return {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}

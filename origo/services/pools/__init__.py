@@ -1,0 +1,111 @@
+"""Pools: where images lie, and the paths of images in them."""
+
+import time
+from typing import Any
+
+from origo.contracts import Place, PoolSpec, Storage
+from origo.errors import BadInput, NotFound, Unavailable
+from origo.model import Image, Pool
+from origo.operations.core import Core
+from origo.services import access
+from origo.services.access import Actor
+from origo.services.pools.operations import CreatePool
+
+
+def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
+    """All pools, by number."""
+    access.require(actor, "pools.list")
+    rows = Pool.select().where(Pool.name.contains(query.q)).order_by(Pool.id)
+    return {"items": [show_row(core, pool) for pool in rows], "next": ""}
+
+
+def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
+    """One pool, by number or name, with its room and health now."""
+    access.require(actor, "pools.list")
+    return show_row(core, find(id))
+
+
+def create(core: Core, actor: Actor, body: Any) -> Any:
+    """Make a pool: a folder, or a ZFS pool on a file or on devices."""
+    access.require(actor, "pools.manage")
+    if body.driver not in core.drivers.names("storage"):
+        raise BadInput(
+            f"cannot create pool {body.name}: there is no storage driver {body.driver}",
+            hint="drivers: " + ", ".join(core.drivers.names("storage")),
+        )
+    return core.operations.submit(CreatePool(), body.model_dump(), by=actor.id, plan=actor.plan, key=actor.key)
+
+
+def find(key: str | int) -> Pool:
+    """The pool of that number or name. Raises NotFound."""
+    text = str(key)
+    condition = Pool.id == int(text) if text.isdigit() else Pool.name == text
+    pool = Pool.get_or_none(condition)
+    if pool is None:
+        raise NotFound(f"cannot find pool {key}")
+    return pool
+
+
+def show_row(core: Core, pool: Pool) -> dict[str, Any]:
+    """A pool as everybody sees it."""
+    shown = {
+        "id": pool.id,
+        "name": pool.name,
+        "driver": pool.driver,
+        "path": pool.path,
+        "state": pool.state,
+        "created": pool.created,
+    }
+    try:
+        usage = driver(core, pool).usage(spec(pool))
+    except (NotFound, Unavailable) as error:
+        return shown | {"total_bytes": 0, "free_bytes": 0, "health": "failed", "sentence": error.message}
+    return shown | {
+        "total_bytes": usage.total_bytes,
+        "free_bytes": usage.free_bytes,
+        "health": usage.health,
+        "sentence": usage.sentence,
+    }
+
+
+def spec(pool: Pool) -> PoolSpec:
+    """The pool as its driver takes it."""
+    return PoolSpec(id=pool.id, name=pool.name, path=pool.path, options=pool.options)
+
+
+def driver(core: Core, pool: Pool) -> Storage:
+    """The driver of this pool."""
+    return core.drivers.storage(pool.driver, core.local, pool.options)
+
+
+def place(image: Image) -> Place:
+    """Where an image's file lies, by its kind and state."""
+    if image.state == "trashed":
+        return Place("trash", f"{image.id}.{image.format}")
+    return Place("masters" if image.kind == "master" else "images", f"{image.id}.{image.format}")
+
+
+def path(core: Core, image: Image) -> str:
+    """The absolute path of an image's file."""
+    return driver(core, image.pool).place(spec(image.pool), place(image))
+
+
+def ensure_first(core: Core) -> None:
+    """Make pool 0 at the first start, and make every pool usable after a reboot; one that fails stays `missing`."""
+    if not Pool.select().exists():
+        pool = Pool.create(
+            id=0,
+            name="default",
+            driver=core.config["storage"],
+            path=core.config.path("pools", "0"),
+            created=time.time(),
+        )
+        driver(core, pool).create(spec(pool))
+    for pool in Pool.select():
+        try:
+            driver(core, pool).open(spec(pool))
+            pool.state = "ready"
+        except (NotFound, Unavailable) as error:
+            pool.state = "missing"
+            core.events.emit("pool.missing", "pools", str(pool.id), sentence=error.message)
+        pool.save()

@@ -1,0 +1,17 @@
+"""Noting what a server does, and telling who listens."""
+
+from origo import model
+from origo.contracts import Power
+from origo.model import Server
+from origo.operations.core import Core
+
+
+def record(core: Core, server: str, power: Power) -> bool:
+    """Note what a server does now, and say so if that is new. Returns whether it was."""
+    row = Server.get_or_none(Server.id == server)
+    if row is None or row.power == power:
+        return False
+    with model.database.atomic():
+        Server.update(power=power).where(Server.id == server).execute()
+        core.events.emit("server.power", "servers", server, owner=row.owner_id, name=row.name, power=str(power))
+    return True

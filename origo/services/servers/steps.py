@@ -1,0 +1,207 @@
+"""Defining, starting and stopping servers, as steps that stacks use too."""
+
+from typing import Any
+
+from origo.contracts import Hypervisor, Place, Power, ServerSpec
+from origo.errors import NotFound
+from origo.model import Server
+from origo.operations.base import Context, Step
+from origo.services import nodes, pools
+from origo.services.servers import spec, states
+
+
+class ServerStep(Step):
+    """A step about one server."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+
+    def row(self) -> Server:
+        """The server's row as it is now."""
+        return Server.get_by_id(self.server)
+
+    def driver(self, ctx: Context) -> Hypervisor:
+        """The hypervisor of its node."""
+        return nodes.hypervisor(ctx.core, self.row().node)
+
+    def power(self, ctx: Context) -> Power:
+        """What it is doing; a server that is not defined is stopped."""
+        try:
+            return self.driver(ctx).state(self.server)
+        except NotFound:
+            return Power.STOPPED
+
+
+class Define(ServerStep):
+    """The hypervisor knows the server; `changes` stand for values its row has only when the operation is done."""
+
+    name = "define the server"
+
+    def __init__(self, server: str, *, new: bool, changes: dict[str, Any] | None = None) -> None:
+        super().__init__(server)
+        self.new = new
+        self.changes = changes or {}
+
+    def spec(self, ctx: Context) -> ServerSpec:
+        """The server as it is to be."""
+        return spec.build(ctx.core, self.row(), **self.changes)
+
+    def plan(self, ctx: Context) -> list[str]:
+        return self.driver(ctx).render(self.spec(ctx)).splitlines()
+
+    def do(self, ctx: Context) -> None:
+        self.driver(ctx).define(self.spec(ctx))
+
+    def undo(self, ctx: Context) -> None:
+        if self.new:
+            self.driver(ctx).undefine(self.server)
+        else:
+            self.driver(ctx).define(spec.build(ctx.core, self.row()))
+
+
+class Undefine(ServerStep):
+    """The hypervisor forgets the server."""
+
+    name = "undefine the server"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"undefine server {self.row().name}"]
+
+    def do(self, ctx: Context) -> None:
+        self.driver(ctx).undefine(self.server)
+
+    def undo(self, ctx: Context) -> None:
+        self.driver(ctx).define(spec.build(ctx.core, self.row()))
+
+
+class Start(ServerStep):
+    """The server runs."""
+
+    name = "start the server"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"start server {self.row().name}"]
+
+    def do(self, ctx: Context) -> None:
+        states.record(ctx.core, self.server, Power.RUNNING)
+        self.driver(ctx).start(self.server)
+
+    def undo(self, ctx: Context) -> None:
+        if self.power(ctx) is not Power.STOPPED:
+            self.driver(ctx).stop(self.server, force=True)
+        states.record(ctx.core, self.server, Power.STOPPED)
+
+
+class PowerOff(ServerStep):
+    """The server's power is off."""
+
+    name = "power the server off"
+
+    def __init__(self, server: str, *, was: str) -> None:
+        super().__init__(server)
+        self.was = was
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"power server {self.row().name} off"]
+
+    def do(self, ctx: Context) -> None:
+        if self.power(ctx) is not Power.STOPPED:
+            self.driver(ctx).stop(self.server, force=True)
+        states.record(ctx.core, self.server, Power.STOPPED)
+
+    def undo(self, ctx: Context) -> None:
+        if self.was != Power.STOPPED:
+            states.record(ctx.core, self.server, Power.RUNNING)
+            self.driver(ctx).start(self.server)
+
+
+class Shutdown(ServerStep):
+    """The guest is asked to shut down; whether it does is watched afterwards."""
+
+    name = "ask the guest to shut down"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"ask the guest of server {self.row().name} to shut down"]
+
+    def do(self, ctx: Context) -> None:
+        power = self.power(ctx)
+        if power in (Power.SUSPENDED, Power.PAUSED):
+            self.driver(ctx).resume(self.server)
+        if power is not Power.STOPPED:
+            self.driver(ctx).stop(self.server, force=False)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: a guest cannot be asked to forget that it was asked."""
+
+
+class Suspend(ServerStep):
+    """The server stands still."""
+
+    name = "suspend the server"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"suspend server {self.row().name}"]
+
+    def do(self, ctx: Context) -> None:
+        self.driver(ctx).suspend(self.server)
+        states.record(ctx.core, self.server, Power.SUSPENDED)
+
+    def undo(self, ctx: Context) -> None:
+        if self.power(ctx) is Power.SUSPENDED:
+            self.driver(ctx).resume(self.server)
+            states.record(ctx.core, self.server, Power.RUNNING)
+
+
+class Resume(ServerStep):
+    """The server goes on."""
+
+    name = "resume the server"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"resume server {self.row().name}"]
+
+    def do(self, ctx: Context) -> None:
+        self.driver(ctx).resume(self.server)
+        states.record(ctx.core, self.server, Power.RUNNING)
+
+    def undo(self, ctx: Context) -> None:
+        if self.power(ctx) is Power.RUNNING:
+            self.driver(ctx).suspend(self.server)
+            states.record(ctx.core, self.server, Power.SUSPENDED)
+
+
+class Reset(ServerStep):
+    """The reset button is pushed."""
+
+    name = "reset the server"
+    commit = True
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"reset server {self.row().name}"]
+
+    def do(self, ctx: Context) -> None:
+        self.driver(ctx).reset(self.server)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: a reset that failed did not happen."""
+
+
+class RemoveSeed(ServerStep):
+    """The seed medium is removed for good."""
+
+    name = "remove the seed medium"
+
+    def place(self, ctx: Context) -> tuple[Any, Place]:
+        """The pool and the place of the medium."""
+        row = self.row()
+        return spec.system_pool(row), spec.seed_place(row)
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"remove {spec.seed_path(ctx.core, self.row())}"]
+
+    def do(self, ctx: Context) -> None:
+        pool, place = self.place(ctx)
+        pools.driver(ctx.core, pool).remove(pools.spec(pool), place)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: it is made again only with a new server."""
