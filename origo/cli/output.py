@@ -1,0 +1,133 @@
+"""What commands print: tables and progress bars for people, JSON for programs."""
+
+import datetime
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from origo import client
+
+Options = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+as_json: Options = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+planned: Options = click.option("--plan", is_flag=True, help="Show what would be done, and change nothing.")
+
+
+def columns(items: Iterable[Mapping[str, Any]], names: Sequence[str], *, json_: bool) -> None:
+    """Print a list: as a table with these columns, or as JSON with everything."""
+    if json_:
+        document(list(items))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name.replace("_", " "), no_wrap=name == "id")
+    for item in items:
+        table.add_row(*(_text(name, item.get(name)) for name in names))
+    _console().print(table)
+
+
+def details(item: Mapping[str, Any], *, json_: bool) -> None:
+    """Print one thing: a line for each value, or JSON."""
+    if json_:
+        document(item)
+        return
+    for name, value in item.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            click.echo(f"{name.replace('_', ' ')}:")
+            for one in value:
+                click.echo("  " + "  ".join(f"{key}={_text(key, inner)}" for key, inner in one.items()))
+        else:
+            click.echo(f"{name.replace('_', ' ')}: {_text(name, value)}")
+
+
+def document(value: Any) -> None:
+    """Print JSON."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def change(answer: Mapping[str, Any], *, json_: bool, plan: bool, wait: bool = True) -> Mapping[str, Any]:
+    """Follow the operation that was answered to its end, or print the plan. Ends with status 1 when it failed."""
+    if plan:
+        _show_plan(answer, json_=json_)
+        return answer
+    operation = follow(answer, quiet=json_) if wait else answer
+    if json_:
+        document(operation)
+    if operation["status"] not in ("done", "queued", "running"):
+        error = operation["error"] or {"message": f"cannot finish: the operation is {operation['status']}", "hint": ""}
+        say_error(error["message"], error["hint"])
+        raise SystemExit(1)
+    return operation
+
+
+def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str, Any]:
+    """Show a progress bar until the operation is over; returns it as it is then."""
+    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+    with bar:
+        task = bar.add_task(operation["kind"], total=1.0)
+        for state in client.connect().follow(operation):
+            operation = state
+            label = f"{state['kind']} {state['note']}".strip()
+            bar.update(task, completed=state["progress"], description=label)
+    return operation
+
+
+def say_error(message: str, hint: str = "") -> None:
+    """Print an error as a sentence, with what to do."""
+    click.echo(f"{message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+
+
+def _show_plan(plan: Mapping[str, Any], *, json_: bool) -> None:
+    if json_:
+        document(plan)
+        return
+    for number, step in enumerate(plan["steps"], start=1):
+        click.echo(f"{number}. {step['name']}" + ("  (no way back after this)" if step["commit"] else ""))
+        for line in step["lines"]:
+            click.echo(f"     {line}")
+    cost = plan["cost"]
+    click.echo(
+        f"takes {cost['memory_mb']} MB of memory, {cost['cpus']} CPUs, {_text('_bytes', cost['disk_bytes'])} of disk, "
+        f"{cost['addresses']} addresses; downtime: {cost['downtime']}"
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if name.endswith("_bytes") and isinstance(value, int):
+        return _size(value)
+    if name in ("created", "trashed", "started", "ended", "time") and isinstance(value, (int, float)):
+        return _time(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(one) for one in value) or "-"
+    return str(value)
+
+
+def _size(size: int) -> str:
+    amount, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(amount) < 1024:
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def _time(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _console() -> Console:
+    wide = None if sys.stdout.isatty() else 200
+    return Console(width=wide, highlight=False)

@@ -1,0 +1,57 @@
+"""The home: one folder with everything of one engine, marked as such, for one daemon at a time."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from origo.errors import Conflict
+
+MARKER = ".origo-home"
+FOLDERS = {
+    "keys": 0o700,
+    "run": 0o711,
+    "incoming": 0o700,
+    "import": 0o700,
+    "metrics": 0o700,
+    "log": 0o700,
+    "pools": 0o711,
+}
+
+
+class Home:
+    """A home that this daemon has for itself until `release`."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the home where there is none. Raises Conflict where there is something else, or another daemon."""
+        self.path = path
+        make(path)
+        self._lock = os.open(path / MARKER, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise Conflict(
+                f"cannot start on {path}: another origo runs there",
+                hint="stop it first, or choose another home with --home",
+            ) from None
+
+    def release(self) -> None:
+        """Let another daemon have it."""
+        os.close(self._lock)
+
+
+def is_home(path: Path) -> bool:
+    """Whether that folder is a home of ours; nothing without this is ever removed."""
+    return (path / MARKER).is_file()
+
+
+def make(path: Path) -> None:
+    """Make a folder into a home. Raises Conflict for one that holds something else."""
+    if path.is_dir() and not is_home(path) and any(path.iterdir()):
+        raise Conflict(f"cannot use {path} as a home: it holds files of something else", hint="name an empty folder")
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o711)
+    (path / MARKER).touch(mode=0o600)
+    for name, mode in FOLDERS.items():
+        (path / name).mkdir(exist_ok=True)
+        (path / name).chmod(mode)
