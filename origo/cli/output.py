@@ -116,12 +116,10 @@ def _text(name: str, value: Any) -> str:
 
 
 def _size(size: int) -> str:
-    amount, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(amount) < 1024:
-            break
-        amount /= 1024
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+    if abs(size) < 1024:
+        return f"{size} B"
+    power = min((abs(size).bit_length() - 1) // 10, 4)
+    return f"{size / (1 << (10 * power)):.1f} {' KMGT'[power]}iB"
 
 
 def _time(seconds: float) -> str:
