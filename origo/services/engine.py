@@ -3,12 +3,11 @@
 import dataclasses
 from typing import Any
 
+from origo import VERSION
 from origo.model import EngineRow, Node, Pool, User
 from origo.operations.core import Core
 from origo.services import access, networks, nodes, pools
 from origo.services.access import SYSTEM, Actor
-
-VERSION = "0.1.0"
 
 
 def show(core: Core, actor: Actor) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from origo import model
 from origo.errors import NotFound
-from origo.model import Issue
+from origo.events import Events
+from origo.model import Issue, OperationRow
 from origo.operations.core import Core
 from origo.services import access, listing
 from origo.services.access import Actor
@@ -27,11 +28,30 @@ def dismiss(core: Core, actor: Actor, id: str) -> None:
     issue = Issue.get_or_none((Issue.id == id) & Issue.ended.is_null())
     if issue is None:
         raise NotFound(f"cannot find issue {id}")
-    end(core, issue.key)
+    end(core.events, issue.key)
+
+
+def of_service(events: Events, name: str, sentence: str) -> None:
+    """Note that a program which must run has died, or (no sentence) works again."""
+    if sentence:
+        raise_(events, f"service/{name}", sentence, remedy="it is started again by itself; see the log folder for why")
+    else:
+        end(events, f"service/{name}")
+
+
+def of_operation(events: Events, row: OperationRow) -> None:
+    """Note that an operation is stuck, or is not any more."""
+    key = f"operation/{row.id}"
+    if row.status != "stuck":
+        end(events, key)
+        return
+    said = row.error["message"] if row.error else f"cannot finish {row.kind}"
+    remedy = f"origo operations retry {row.id}, or origo operations forget {row.id}"
+    raise_(events, key, said, remedy=remedy, severity="error", noun="operations", target=str(row.id), owner=row.owner)
 
 
 def raise_(
-    core: Core,
+    events: Events,
     key: str,
     sentence: str,
     *,
@@ -43,24 +63,21 @@ def raise_(
 ) -> None:
     """Note that something is wrong; the same `key` again changes the sentence of the open one."""
     with model.database.atomic():
-        changed = (
-            Issue.update(sentence=sentence, remedy=remedy).where((Issue.key == key) & Issue.ended.is_null()).execute()
-        )
-        if changed:
+        same = (Issue.key == key) & Issue.ended.is_null()
+        if Issue.update(sentence=sentence, remedy=remedy).where(same).execute():
             return
-        Issue.create(
-            key=key, sentence=sentence, remedy=remedy, severity=severity, noun=noun, target=target, owner=owner
-        )
-        core.events.emit("issue.raised", "issues", key, owner=owner, sentence=sentence, severity=severity)
+        about = {"noun": noun, "target": target, "owner": owner}
+        Issue.create(key=key, sentence=sentence, remedy=remedy, severity=severity, **about)
+        events.emit("issue.raised", "issues", key, owner=owner, sentence=sentence, severity=severity)
 
 
-def end(core: Core, key: str) -> None:
+def end(events: Events, key: str) -> None:
     """Note that it is well again; fine when there is no such issue."""
     with model.database.atomic():
-        open_ = (Issue.key == key) & Issue.ended.is_null()
-        for issue in Issue.select().where(open_):
-            core.events.emit("issue.ended", "issues", key, owner=issue.owner, sentence=issue.sentence)
-        Issue.update(ended=time.time()).where(open_).execute()
+        same = (Issue.key == key) & Issue.ended.is_null()
+        for issue in Issue.select().where(same):
+            events.emit("issue.ended", "issues", key, owner=issue.owner, sentence=issue.sentence)
+        Issue.update(ended=time.time()).where(same).execute()
 
 
 def show_row(issue: Issue) -> dict[str, Any]:

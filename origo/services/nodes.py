@@ -4,7 +4,7 @@ from typing import Any
 
 import peewee
 
-from origo.contracts import Hypervisor
+from origo.contracts import Hypervisor, Services
 from origo.errors import NoRoom, NotFound
 from origo.model import Node, Server
 from origo.operations.core import Core
@@ -54,14 +54,22 @@ def hypervisor(core: Core, node: Node) -> Hypervisor:
     return core.drivers.hypervisor(node.hypervisor, core.local, node.options)
 
 
-def ensure_local(core: Core, options: dict[str, str]) -> Node:
+def ensure_local(core: Core) -> Node:
     """The row of this machine, with its memory and CPUs as they are now."""
     node, _ = Node.get_or_create(name="local", defaults={"hypervisor": core.config["hypervisor"]})
-    node.options = options
+    node.options = {"state": core.config.path("hypervisor"), "daemon": core.config["libvirt"]}
     node.memory_mb = _meminfo(core)["MemTotal"] // 1024
     node.cpus = int(core.local.run(["nproc", "--all"]).text)
     node.save()
     return node
+
+
+def start_programs(core: Core) -> None:
+    """Start what the hypervisor of this machine needs to run, such as its daemon."""
+    driver = hypervisor(core, Node.get(Node.name == "local"))
+    if isinstance(driver, Services):
+        for service in driver.services():
+            core.supervisor.ensure(service)
 
 
 def choose() -> Node:

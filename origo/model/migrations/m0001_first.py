@@ -148,6 +148,7 @@ class Server(NounRow):
     memory_mb = peewee.IntegerField()
     cpus = peewee.IntegerField()
     boot = peewee.CharField()
+    seed = peewee.BooleanField()
     state = peewee.CharField(index=True)
     power = peewee.CharField(index=True)
     desired = peewee.CharField()
@@ -191,6 +192,7 @@ class Connection(NounRow):
     tap = peewee.CharField(unique=True)
     ports = JSONField()
     options = JSONField()
+    active = peewee.BooleanField(index=True)
 
     class Meta:
         indexes = ((("network", "address"), True),)

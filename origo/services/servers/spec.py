@@ -11,7 +11,7 @@ from origo.services import pools
 def build(core: Core, server: Server, **changes: Any) -> ServerSpec:
     """The server as it is to be defined; `changes` stand for values the row does not have yet."""
     values = {"name": server.name, "memory_mb": server.memory_mb, "cpus": server.cpus, "boot": server.boot} | changes
-    seed = [DiskSpec(path=seed_path(core, server), format="raw", removable=True, read_only=True)] if server.seed else []
+    seed = [_seed(core, server)] if server.seed else []
     return ServerSpec(id=server.id, disks=(*_disks(core, server), *seed), nics=_nics(server), **values)
 
 
@@ -57,6 +57,10 @@ def _disk(core: Core, disk: Disk) -> DiskSpec:
         read_only=medium,
         serial=f"origo-{disk.role}" if disk.role != "system" else "",
     )
+
+
+def _seed(core: Core, server: Server) -> DiskSpec:
+    return DiskSpec(path=seed_path(core, server), format="raw", read_only=True, serial="origo-seed")
 
 
 def _nics(server: Server) -> tuple[NicSpec, ...]:

@@ -1,0 +1,73 @@
+"""The command `origo`: a group of commands for each noun, and `serve`."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from origo import VERSION, config, log
+from origo.cli import catalog, engine, images, networks, operations, output, pools, servers, stacks, users
+from origo.errors import OrigoError
+
+
+class Nouns(click.Group):
+    """Groups by noun; `origo server` is `origo servers`."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or super().get_command(ctx, f"{cmd_name}s")
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return (command.name if command else name), command, rest
+
+
+@click.group(cls=Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="origo")
+def cli() -> None:
+    """Origo: a private cloud. Commands talk to the engine whose home ORIGO_HOME names, or to ORIGO_URL."""
+
+
+@cli.command()
+@click.option("--home", type=click.Path(path_type=Path), default=config.home_from_environment, help="The home.")
+def serve(home: Path) -> None:
+    """Run the engine: SIGTERM stops it and leaves servers running, SIGINT shuts them down before."""
+    from origo import app
+
+    log.configure(pretty=sys.stderr.isatty())
+    running = app.build(config.load(home.absolute()))
+    stopped = threading.Event()
+    seen: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        seen.append(number)
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    running.start()
+    stopped.wait()
+    running.stop(guests=seen[0] == signal.SIGINT)
+
+
+for command in (
+    servers.group, images.group, pools.group, networks.group, operations.group, stacks.group, catalog.group,
+    users.group, engine.engine, engine.nodes, engine.plugins, engine.issues, engine.events, engine.doctor,
+):  # fmt: skip
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; what goes wrong is a sentence, and the status 1."""
+    try:
+        cli(prog_name="origo")
+    except OrigoError as error:
+        output.say_error(error.message, error.hint)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

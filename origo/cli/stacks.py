@@ -1,0 +1,82 @@
+"""Commands about stacks."""
+
+from pathlib import Path
+
+import click
+
+from origo import client
+from origo.cli import output
+from origo.cli.catalog import build
+
+
+@click.group(name="stacks")
+def group() -> None:
+    """Stacks: services that are installed with one command."""
+
+
+group.add_command(build)
+
+
+@group.command("list")
+@click.option("--trash", is_flag=True, help="Those in the trash.")
+@output.as_json
+def list_(trash: bool, json_: bool) -> None:
+    """List installed stacks."""
+    found = client.connect().items("/stacks", trash=trash)
+    output.columns(found, ["id", "name", "power", "host", "created"], json_=json_)
+
+
+@group.command()
+@click.argument("stack")
+@output.as_json
+def show(stack: str, json_: bool) -> None:
+    """Show a stack with its servers."""
+    output.details(client.connect().get(f"/stacks/{stack}"), json_=json_)
+
+
+@group.command()
+@click.argument("entry")
+@click.option("--name", default=None, help="What it is called; by default as in the catalog.")
+@click.option("--set", "answers", multiple=True, help="An answer, as question=answer (may be given again).")
+@click.option("--set-file", "files", multiple=True, help="An answer from a file, as question=path (again).")
+@output.planned
+@output.as_json
+def install(
+    entry: str, name: str | None, answers: tuple[str, ...], files: tuple[str, ...], plan: bool, json_: bool
+) -> None:
+    """Install a stack from the catalog."""
+    given = dict(_pair(text) for text in answers)
+    given |= {question: Path(path).read_text().rstrip("\n") for question, path in map(_pair, files)}
+    body = {"stack": entry, "name": name, "answers": given}
+    output.change(client.connect().post("/stacks", body, plan=plan), json_=json_, plan=plan)
+
+
+@group.command()
+@click.argument("stack")
+@output.planned
+@output.as_json
+def delete(stack: str, plan: bool, json_: bool) -> None:
+    """Move a stack with its servers and their disks into the trash."""
+    output.change(client.connect().delete(f"/stacks/{stack}", plan=plan), json_=json_, plan=plan)
+
+
+def _verb(verb: str, help: str) -> None:
+    @group.command(verb, help=help)
+    @click.argument("stack")
+    @output.planned
+    @output.as_json
+    def run(stack: str, plan: bool, json_: bool) -> None:
+        output.change(client.connect().post(f"/stacks/{stack}/{verb}", plan=plan), json_=json_, plan=plan)
+
+
+_verb("start", "Start all servers of a stack.")
+_verb("stop", "Ask all guests of a stack to shut down.")
+_verb("undelete", "Take a stack out of the trash.")
+_verb("purge", "Remove a stack in the trash for good, with its data.")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"{text}: write it as question=answer")
+    return name, value

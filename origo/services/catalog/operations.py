@@ -1,0 +1,178 @@
+"""Building a stack from its recipe into the catalog, and taking it out again."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from origo.contracts import Place
+from origo.errors import BadInput, Conflict
+from origo.model import CatalogMaster, CatalogStack, Image, Pool
+from origo.operations.base import Context, Cost, Lock, Operation, Step
+from origo.services import pools
+from origo.services.access import SYSTEM
+from origo.services.catalog import build, descriptor, recipe_read
+from origo.services.images import operations as image_operations
+from origo.services.images import steps
+
+
+class BuildMaster(steps.ImageStep):
+    """One master is built into its place."""
+
+    name = "build a master"
+
+    def __init__(self, image: str, number: int) -> None:
+        super().__init__(image)
+        self.number = number
+
+    def folders(self, ctx: Context) -> dict[str, str]:
+        """Where it is built, and where the finished file goes."""
+        image = self.row()
+        place = Place("masters", f"{image.id}.qcow2")
+        target = pools.driver(ctx.core, image.pool).place(pools.spec(image.pool), place)
+        return {"work_folder": ctx.core.config.path("build", image.id), "target_path": target}
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"build {self.row().name} into {self.folders(ctx)['target_path']}"]
+
+    def do(self, ctx: Context) -> None:
+        recipe = recipe_read.read(ctx.args["folder"])
+        masters = build.masters(recipe, ctx.args["folder"])
+        if build.digest(recipe, ctx.args["folder"]) != ctx.data["digest"]:
+            raise BadInput(f"cannot build {recipe.name}: its folder changed meanwhile", hint="build it again")
+        ctx.log(f"building {self.row().name}")
+        build.build_master(
+            ctx.core.local,
+            recipe,
+            ctx.args["folder"],
+            masters[self.number],
+            cache_folder=ctx.core.config["cache"],
+            log=ctx.log,
+            fresh=ctx.args["fresh"],
+            **self.folders(ctx),
+        )
+
+    def undo(self, ctx: Context) -> None:
+        build.discard(**self.folders(ctx))
+
+
+class Describe(Step):
+    """The descriptor is made from the recipe and the finished files."""
+
+    name = "describe the stack"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return ["write the descriptor"]
+
+    def do(self, ctx: Context) -> None:
+        recipe = recipe_read.read(ctx.args["folder"])
+        images = [Image.get_by_id(image) for image in ctx.data["images"]]
+        paths = [pools.path(ctx.core, image) for image in images]
+        ctx.keep(descriptor=descriptor.make(ctx.core.local, recipe, ctx.args["folder"], paths))
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: it is only data of this operation."""
+
+
+class BuildStack(Operation):
+    """A stack comes into the catalog; nothing is built when everything is as it was the last time."""
+
+    kind = "catalog.build"
+    targets = "catalog"
+
+    def prepare(self, ctx: Context) -> None:
+        folder = ctx.args["folder"]
+        recipe = recipe_read.read(folder)
+        digest = build.digest(recipe, folder)
+        entry = CatalogStack.get_or_none(CatalogStack.digest == digest)
+        ctx.data.update(digest=digest, name=recipe.name, images=[], new=entry is None)
+        if entry is None:
+            self._reserve(ctx, recipe)
+        elif entry.state == "creating":
+            raise Conflict(f"cannot build {recipe.name} {recipe.version}: it is being built already")
+        else:
+            ctx.data["entry"] = entry.id
+
+    def _reserve(self, ctx: Context, recipe: Any) -> None:
+        entry = CatalogStack.create(
+            name=recipe.name,
+            version=recipe.version,
+            title=recipe.title,
+            digest=ctx.data["digest"],
+            descriptor={},
+        )
+        ctx.data["entry"] = entry.id
+        pool = Pool.get_by_id(0)
+        for master in build.masters(recipe, ctx.args["folder"]):
+            name = f"{recipe.name}-{recipe.version}-{master.members[0]}-{master.role}"
+            image = image_operations.reserve(name, SYSTEM.id, pool.id, master.size_bytes, kind="master")
+            ctx.data["images"].append(image.id)
+            for member in master.members:
+                CatalogMaster.create(entry=entry, member=member, role=master.role, image=image)
+
+    def target(self, ctx: Context) -> str:
+        return str(ctx.data["entry"])
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        return [Lock(f"catalog/{ctx.data['entry']}")]
+
+    def steps(self, ctx: Context) -> list[Step]:
+        if not ctx.data["new"]:
+            return []
+        made: list[Step] = []
+        for number, image in enumerate(ctx.data["images"]):
+            made += [BuildMaster(image, number), steps.Seal(image)]
+        return [*made, Describe()]
+
+    def cost(self, ctx: Context) -> Cost:
+        return Cost(disk_bytes=sum(Image.get_by_id(image).size_bytes for image in ctx.data["images"]))
+
+    def finish(self, ctx: Context) -> None:
+        if ctx.data["new"]:
+            Image.update(state="ready").where(Image.id.in_(ctx.data["images"])).execute()
+            update = CatalogStack.update(state="ready", descriptor=ctx.data["descriptor"])
+            update.where(CatalogStack.id == ctx.data["entry"]).execute()
+
+    def release(self, ctx: Context) -> None:
+        if ctx.data["new"]:
+            CatalogMaster.delete().where(CatalogMaster.entry == ctx.data["entry"]).execute()
+            CatalogStack.delete().where(CatalogStack.id == ctx.data["entry"]).execute()
+            Image.delete().where(Image.id.in_(ctx.data["images"])).execute()
+
+
+class DeleteEntry(Operation):
+    """A stack leaves the catalog; its masters go into the trash where no child is left."""
+
+    kind = "catalog.delete"
+    targets = "catalog"
+
+    def prepare(self, ctx: Context) -> None:
+        rows = Image.select().join(CatalogMaster).where(CatalogMaster.entry == ctx.args["entry"]).distinct()
+        ctx.data["images"] = [image.id for image in rows]
+        self.check(ctx)
+
+    def check(self, ctx: Context) -> None:
+        for image in Image.select().where(Image.id.in_(ctx.data["images"])):
+            image_operations.check_childless(image, "delete")
+
+    def target(self, ctx: Context) -> str:
+        return str(ctx.args["entry"])
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        return [Lock(f"catalog/{ctx.args['entry']}"), *(Lock(f"image/{image}") for image in ctx.data["images"])]
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [steps.ToTrash(image) for image in ctx.data["images"]]
+
+    def finish(self, ctx: Context) -> None:
+        CatalogMaster.delete().where(CatalogMaster.entry == ctx.args["entry"]).execute()
+        CatalogStack.delete().where(CatalogStack.id == ctx.args["entry"]).execute()
+        Image.update(state="trashed", trashed=time.time()).where(Image.id.in_(ctx.data["images"])).execute()
+
+
+KINDS: tuple[type[Operation], ...] = (BuildStack, DeleteEntry)
+
+
+def check_folder(folder: str) -> None:
+    """Raise BadInput for what is no folder with a recipe."""
+    if not Path(folder).is_absolute() or not Path(folder, "recipe.toml").is_file():
+        raise BadInput(f"cannot build {folder}: there is no recipe.toml in it", hint="name the recipe's folder")

@@ -1,0 +1,10 @@
+"""All kinds of operations; a kind that was here once stays, since journals name it."""
+
+from origo.operations.base import Operation
+from origo.services.catalog.operations import KINDS as CATALOG
+from origo.services.images.operations import KINDS as IMAGES
+from origo.services.pools.operations import CreatePool
+from origo.services.servers.operations import KINDS as SERVERS
+from origo.services.stacks.operations import KINDS as STACKS
+
+ALL: tuple[type[Operation], ...] = (CreatePool, *IMAGES, *SERVERS, *CATALOG, *STACKS)

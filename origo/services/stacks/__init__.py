@@ -1,0 +1,119 @@
+"""Stacks: verbs, and their state, which follows from what their servers do."""
+
+import json
+from typing import Any
+
+import peewee
+
+from origo.model import Server, Stack
+from origo.operations.core import Core
+from origo.services import access, catalog, listing, servers
+from origo.services.access import Actor
+from origo.services.catalog import descriptor, questions
+from origo.services.stacks import operations
+
+
+def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
+    """The actor's stacks (all, for an administrator); those in the trash only when asked for."""
+    access.require(actor, "stacks.list")
+    rows = Stack.select() if actor.admin else Stack.select().where(Stack.owner == actor.id)
+    rows = rows.where(Stack.state == "trashed" if query.trash else Stack.state != "trashed")
+    found = listing.page(rows, Stack, query, lambda stack: show_row(core, stack, None))
+    powers = _powers([item["id"] for item in found["items"]])
+    for item in found["items"]:
+        item["power"] = _power(powers.get(item["id"], []))
+    return found
+
+
+def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
+    """One stack with its servers and its answers."""
+    access.require(actor, "stacks.list")
+    stack = listing.find(Stack, "stack", id, actor)
+    members = list(Server.select().where(Server.stack == stack).order_by(Server.position))
+    shown = show_row(core, stack, [(server.power, server.desired) for server in members])
+    return shown | {"answers": stack.answers, "servers": [servers.show_row(server) for server in members]}
+
+
+def install(core: Core, actor: Actor, body: Any) -> Any:
+    """Install a stack from the catalog; its questions are answered by name."""
+    access.require(actor, "stacks.manage")
+    entry = catalog.find(body.stack)
+    asked = descriptor.questions(entry.descriptor)
+    answers = questions.answers(asked, body.answers)
+    public = questions.without_secrets(asked, answers)
+    secret = {name: answer for name, answer in answers.items() if name not in public}
+    args = {
+        "entry": entry.id,
+        "name": body.name or entry.name,
+        "owner": actor.id,
+        "answers": public,
+        "secret": core.secrets.seal(json.dumps(secret)) if secret else "",
+    }
+    return core.operations.submit(operations.InstallStack(), args, by=actor.id, plan=actor.plan, key=actor.key)
+
+
+def start(core: Core, actor: Actor, id: str) -> Any:
+    """Start all servers of a stack."""
+    return _change(core, actor, id, operations.StartStack())
+
+
+def stop(core: Core, actor: Actor, id: str) -> Any:
+    """Ask all guests of a stack to shut down."""
+    return _change(core, actor, id, operations.StopStack())
+
+
+def delete(core: Core, actor: Actor, id: str) -> Any:
+    """Move a stack with its servers and their disks into the trash."""
+    return _change(core, actor, id, operations.DeleteStack())
+
+
+def undelete(core: Core, actor: Actor, id: str) -> Any:
+    """Take a stack out of the trash."""
+    return _change(core, actor, id, operations.UndeleteStack())
+
+
+def purge(core: Core, actor: Actor, id: str) -> Any:
+    """Remove a stack in the trash for good, with its data."""
+    return _change(core, actor, id, operations.PurgeStack())
+
+
+def show_row(core: Core, stack: Stack, powers: list[tuple[str, str]] | None) -> dict[str, Any]:
+    """A stack as its owner sees it; `page` is the path of its page on its own origin, or None."""
+    return {
+        "id": stack.id,
+        "name": stack.name,
+        "owner": stack.owner_id,
+        "entry": stack.entry_id,
+        "label": stack.label,
+        "host": f"{stack.label}.{core.config.host_name}",
+        "page": stack.page and stack.page["path"],
+        "state": stack.state,
+        "power": _power(powers or []),
+        "created": stack.created,
+        "trashed": stack.trashed,
+    }
+
+
+def _power(members: list[tuple[str, str]]) -> str:
+    """What a stack does: running, stopped, stopping, starting, or degraded when its servers disagree."""
+    powers = {power for power, _ in members}
+    if powers == {"running"}:
+        return "stopping" if all(desired == "stopped" for _, desired in members) else "running"
+    if powers <= {"stopped"}:
+        return "stopped" if all(desired == "stopped" for _, desired in members) else "starting"
+    return "degraded"
+
+
+def _powers(stacks: list[str]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    rows: peewee.Query = Server.select(Server.stack, Server.power, Server.desired).where(Server.stack.in_(stacks))
+    for server in rows:
+        found.setdefault(server.stack_id, []).append((server.power, server.desired))
+    return found
+
+
+def _change(core: Core, actor: Actor, id: str, operation: Any) -> Any:
+    access.require(actor, "stacks.manage")
+    stack = listing.find(Stack, "stack", id, actor)
+    args = {"stack": stack.id, "owner": stack.owner_id}
+    return core.operations.submit(operation, args, by=actor.id, plan=actor.plan, key=actor.key)

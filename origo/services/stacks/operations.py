@@ -1,0 +1,279 @@
+"""What lasts about stacks: install, start, stop, delete, undelete, purge; each one operation over all their servers."""
+
+import secrets as random
+import time
+from typing import Any
+
+from origo.errors import Conflict
+from origo.model import CatalogMaster, CatalogStack, Label, Server, Stack
+from origo.operations.base import Context, Cost, Lock, Operation, Step
+from origo.services import listing, naming, nodes
+from origo.services.networks.steps import Connect
+from origo.services.servers import operations as server_operations
+from origo.services.servers import parts, steps
+from origo.services.stacks.seeding import WriteSeed
+
+ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+class InstallStack(Operation):
+    """All servers of a stack: cloned, connected, told who they are, started in order; all or nothing."""
+
+    kind = "stacks.install"
+    targets = "stacks"
+
+    def prepare(self, ctx: Context) -> None:
+        entry = CatalogStack.get_by_id(ctx.args["entry"])
+        name = ctx.args["name"]
+        listing.check_free(Stack, "stack", name, ctx.args["owner"])
+        page = entry.descriptor["page"]
+        stack = Stack.create(
+            name=name,
+            owner=ctx.args["owner"],
+            entry=entry,
+            label=_new_label(name),
+            page=page and {"member": page["server"], "port": page["port"], "path": page["path"]},
+            answers=ctx.args["answers"],
+        )
+        ctx.data["stack"] = stack.id
+        ctx.data["servers"] = [parts.reserve(ctx, wanted) for wanted in _wanted(stack, entry)]
+
+    def target(self, ctx: Context) -> str:
+        return str(ctx.data["stack"])
+
+    def owner(self, ctx: Context) -> str:
+        return str(ctx.args["owner"])
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        locks = {lock.name: lock for made in ctx.data["servers"] for lock in parts.masters(made)}
+        servers = [Lock(f"server/{made['server']}") for made in ctx.data["servers"]]
+        return [Lock(f"stack/{ctx.data['stack']}"), *servers, *locks.values()]
+
+    def steps(self, ctx: Context) -> list[Step]:
+        made = ctx.data["servers"]
+        files = [step for one in made for step in (WriteSeed(one["server"]), *parts.creation(one))]
+        return [*parts.connect(made), *files, *(steps.Start(one["server"]) for one in made)]
+
+    def cost(self, ctx: Context) -> Cost:
+        return server_operations.cost(ctx.data["servers"])
+
+    def finish(self, ctx: Context) -> None:
+        for made in ctx.data["servers"]:
+            parts.settle(made)
+        Stack.update(state="ready").where(Stack.id == ctx.data["stack"]).execute()
+
+    def release(self, ctx: Context) -> None:
+        for made in ctx.data["servers"]:
+            parts.release(made)
+        Stack.delete().where(Stack.id == ctx.data["stack"]).execute()
+
+
+class StackOperation(Operation):
+    """An operation about one stack that exists: `args["stack"]`."""
+
+    targets = "stacks"
+    verb: str
+    state = "ready"
+
+    def target(self, ctx: Context) -> str:
+        return str(ctx.args["stack"])
+
+    def owner(self, ctx: Context) -> str:
+        return str(ctx.args["owner"])
+
+    def prepare(self, ctx: Context) -> None:
+        self.check(ctx)
+        servers = Server.select().where(Server.stack == ctx.args["stack"]).order_by(Server.position, Server.created)
+        ctx.data["servers"] = [parts.describe(server) for server in servers]
+
+    def check(self, ctx: Context) -> None:
+        stack = Stack.get_by_id(ctx.args["stack"])
+        if stack.state != self.state:
+            where = {"creating": "still being made", "ready": "not in the trash", "trashed": "in the trash"}
+            raise Conflict(f"cannot {self.verb} stack {stack.name}: it is {where[stack.state]}")
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        servers = [Lock(f"server/{known['server']}") for known in ctx.data["servers"]]
+        images = [Lock(f"image/{image}") for known in ctx.data["servers"] for image in known["images"]]
+        return [Lock(f"stack/{ctx.args['stack']}"), *servers, *images]
+
+    def want(self, ctx: Context, desired: str) -> None:
+        """From now on all its servers are to do this."""
+        Server.update(desired=desired).where(Server.stack == ctx.args["stack"]).execute()
+
+    def restore_wants(self, ctx: Context) -> None:
+        """What its servers were to do before."""
+        for known in ctx.data["servers"]:
+            Server.update(desired=known["desired"]).where(Server.id == known["server"]).execute()
+
+
+class StartStack(StackOperation):
+    """All servers of a stack run, started in their order."""
+
+    kind = "stacks.start"
+    verb = "start"
+
+    def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
+        stack = Stack.get_by_id(ctx.args["stack"])
+        asleep = Server.select().where((Server.stack == stack) & (Server.desired == "stopped"))
+        for node in {server.node for server in asleep}:
+            needed = sum(server.memory_mb for server in asleep if server.node == node)
+            nodes.admit(ctx.core, node, f"start stack {stack.name}", needed)
+        for known in ctx.data["servers"]:
+            known["connections"] = server_operations.connections(known["server"])
+        self.want(ctx, "running")
+
+    def steps(self, ctx: Context) -> list[Step]:
+        connections = [id for known in ctx.data["servers"] for id in known["connections"]]
+        return [Connect(connections), *(steps.Start(known["server"]) for known in ctx.data["servers"])]
+
+    def cost(self, ctx: Context) -> Cost:
+        servers = list(Server.select().where(Server.stack == ctx.args["stack"]))
+        return Cost(memory_mb=sum(server.memory_mb for server in servers), cpus=sum(server.cpus for server in servers))
+
+    def release(self, ctx: Context) -> None:
+        self.restore_wants(ctx)
+
+
+class StopStack(StackOperation):
+    """All guests of a stack are asked to shut down, the last started first."""
+
+    kind = "stacks.stop"
+    verb = "stop"
+
+    def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
+        self.want(ctx, "stopped")
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [steps.Shutdown(known["server"]) for known in reversed(ctx.data["servers"])]
+
+    def cost(self, ctx: Context) -> Cost:
+        return _gives_back(ctx)
+
+    def release(self, ctx: Context) -> None:
+        self.restore_wants(ctx)
+
+
+class DeleteStack(StackOperation):
+    """A stack goes into the trash with its servers and their disks."""
+
+    kind = "stacks.delete"
+    verb = "delete"
+
+    def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
+        self.want(ctx, "stopped")
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [step for known in reversed(ctx.data["servers"]) for step in parts.deletion(known)]
+
+    def cost(self, ctx: Context) -> Cost:
+        return _gives_back(ctx)
+
+    def finish(self, ctx: Context) -> None:
+        for known in ctx.data["servers"]:
+            parts.mark(known, trashed=True)
+        Stack.update(state="trashed", trashed=time.time()).where(Stack.id == ctx.args["stack"]).execute()
+
+    def release(self, ctx: Context) -> None:
+        self.restore_wants(ctx)
+
+
+class UndeleteStack(StackOperation):
+    """A stack comes out of the trash, stopped."""
+
+    kind = "stacks.undelete"
+    verb = "undelete"
+    state = "trashed"
+
+    def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
+        stack = Stack.get_by_id(ctx.args["stack"])
+        listing.check_free(Stack, "stack", stack.name, stack.owner_id)
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [step for known in ctx.data["servers"] for step in parts.restoration(known)]
+
+    def finish(self, ctx: Context) -> None:
+        for known in ctx.data["servers"]:
+            parts.mark(known, trashed=False)
+        Stack.update(state="ready", trashed=None).where(Stack.id == ctx.args["stack"]).execute()
+
+
+class PurgeStack(StackOperation):
+    """A stack in the trash is removed for good, with its data."""
+
+    kind = "stacks.purge"
+    verb = "purge"
+    state = "trashed"
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [step for known in ctx.data["servers"] for step in parts.removal(known)]
+
+    def finish(self, ctx: Context) -> None:
+        for known in ctx.data["servers"]:
+            parts.forget(known)
+        Stack.delete().where(Stack.id == ctx.args["stack"]).execute()
+
+
+KINDS: tuple[type[Operation], ...] = (InstallStack, StartStack, StopStack, DeleteStack, UndeleteStack, PurgeStack)
+
+
+def _new_label(name: str) -> str:
+    """A label that was never used before, noted as used."""
+    while True:
+        label = f"{naming.host_name(name)[:40].rstrip('-')}-{''.join(random.choice(ALPHABET) for _ in range(6))}"
+        if not Label.select().where(Label.label == label).exists():
+            Label.create(label=label, created=time.time())
+            return label
+
+
+def _wanted(stack: Stack, entry: CatalogStack) -> list[dict[str, Any]]:
+    """What `parts.reserve` takes for each server, in the order of their start."""
+    masters = {
+        (row.member, row.role): row.image_id for row in CatalogMaster.select().where(CatalogMaster.entry == entry)
+    }
+    found = []
+    members = sorted(entry.descriptor["members"], key=lambda member: member["order"])
+    several = sum(member["count"] for member in members) > 1
+    for member in members:
+        for number in range(member["count"]):
+            suffix = f"-{number + 1}" if member["count"] > 1 else ""
+            name = f"{stack.name}-{member['name']}{suffix}" if several else stack.name
+            found.append(
+                _wanted_server(stack, member, name, f"{member['name']}{suffix}", masters) | {"position": len(found)}
+            )
+    return found
+
+
+def _wanted_server(stack: Stack, member: dict[str, Any], name: str, instance: str, masters: Any) -> dict[str, Any]:
+    disks = [{"role": "system", "name": name, "size_bytes": member["system"]["size_bytes"]}]
+    if member["data"]:
+        disks.append({"role": "data", "name": f"{name}-data", "size_bytes": member["data"]["size_bytes"]})
+    for disk in disks:
+        disk["master"] = masters[member["name"], disk["role"]]
+    return {
+        "name": name,
+        "owner": stack.owner_id,
+        "stack": stack.id,
+        "member": instance,
+        "memory_mb": member["memory_mb"],
+        "cpus": member["cpus"],
+        "start": True,
+        "seed": True,
+        "network": "",
+        "ports": member["ports"],
+        "disks": disks,
+    }
+
+
+def _gives_back(ctx: Context) -> Cost:
+    servers = list(Server.select().where((Server.stack == ctx.args["stack"]) & (Server.power != "stopped")))
+    return Cost(
+        memory_mb=-sum(server.memory_mb for server in servers),
+        cpus=-sum(server.cpus for server in servers),
+        addresses=0,
+        downtime="from now on",
+    )
