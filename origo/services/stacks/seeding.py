@@ -31,7 +31,7 @@ class WriteSeed(steps.RemoveSeed):
         kind = server.member.rsplit("-", 1)[0]
         members = {member["name"]: member for member in entry.descriptor["members"]}
         member = members.get(server.member) or members[kind]
-        secret = json.loads(ctx.core.secrets.open(ctx.args["secret"])) if ctx.args["secret"] else {}
+        secret = json.loads(ctx.core.secrets.unseal(ctx.args["secret"])) if ctx.args["secret"] else {}
         return seed.Seed(
             instance=server.id,
             hostname=naming.host_name(server.name),
