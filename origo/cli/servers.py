@@ -6,6 +6,7 @@ import select
 import sys
 import termios
 import tty
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -130,7 +131,7 @@ def console(server: str) -> None:
 
 
 @contextlib.contextmanager
-def _raw_terminal():  # noqa: ANN202
+def _raw_terminal() -> Iterator[None]:
     if not sys.stdin.isatty():
         yield
         return

@@ -8,7 +8,7 @@ import click
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A size in bytes; K, M, G and T are powers of 1024. `unit` divides it, such as 1 << 20 for a value in MB."""
 
     name = "size"

@@ -24,6 +24,8 @@ class CatalogMaster(NounRow):
     """Which master a disk is cloned from; `member` is the server's name in the recipe, `role` system or data."""
 
     entry = peewee.ForeignKeyField(CatalogStack, backref="masters", on_delete="CASCADE")
+    entry_id: str
     member = peewee.CharField()
     role = peewee.CharField()
     image = peewee.ForeignKeyField(Image)
+    image_id: str

@@ -16,11 +16,14 @@ class Image(NounRow):
 
     name = peewee.CharField(collation="NOCASE")
     owner = peewee.ForeignKeyField(User, backref="images")
+    owner_id: str
     pool = peewee.ForeignKeyField(Pool, backref="images")
+    pool_id: int
     kind = peewee.CharField(default="plain")
     content = peewee.CharField(default="disk")
     format = peewee.CharField(default="qcow2")
     master = peewee.ForeignKeyField("self", backref="children", null=True)
+    master_id: str | None
     size_bytes = peewee.BigIntegerField(default=0)
     allocated_bytes = peewee.BigIntegerField(default=0)
     state = peewee.CharField(default="creating", index=True)

@@ -13,6 +13,7 @@ class Network(NounRow):
     name = peewee.CharField(collation="NOCASE")
     number = peewee.IntegerField(unique=True)
     owner = peewee.ForeignKeyField(User, backref="networks")
+    owner_id: str
     driver = peewee.CharField()
     bridge = peewee.CharField(unique=True)
     subnet = peewee.CharField(unique=True)
@@ -30,7 +31,9 @@ class Connection(NounRow):
     """
 
     network = peewee.ForeignKeyField(Network, backref="connections")
+    network_id: str
     server = peewee.ForeignKeyField(Server, backref="connections")
+    server_id: str
     position = peewee.IntegerField(default=0)
     type = peewee.CharField(default="internal")
     mac = peewee.CharField(unique=True)

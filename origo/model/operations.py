@@ -43,5 +43,6 @@ class OperationLog(Row):
 
     id = peewee.AutoField()
     operation = peewee.ForeignKeyField(OperationRow, backref="lines", on_delete="CASCADE")
+    operation_id: int
     time = peewee.DoubleField()
     text = peewee.TextField()

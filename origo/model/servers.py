@@ -18,8 +18,11 @@ class Server(NounRow):
 
     name = peewee.CharField(collation="NOCASE", index=True)
     owner = peewee.ForeignKeyField(User, backref="servers")
+    owner_id: str
     node = peewee.ForeignKeyField(Node, backref="servers")
+    node_id: str
     stack = peewee.ForeignKeyField(Stack, backref="servers", null=True)
+    stack_id: str | None
     member = peewee.CharField(default="")
     position = peewee.IntegerField(default=0)
     memory_mb = peewee.IntegerField()
@@ -39,7 +42,9 @@ class Disk(Row):
     """An image in a server; `role` is system, data or media. An image is in one server at most, media in many."""
 
     server = peewee.ForeignKeyField(Server, backref="disks", on_delete="CASCADE")
+    server_id: str
     image = peewee.ForeignKeyField(Image, backref="disks")
+    image_id: str
     position = peewee.IntegerField()
     role = peewee.CharField(default="system")
 

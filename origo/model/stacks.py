@@ -15,7 +15,9 @@ class Stack(NounRow):
 
     name = peewee.CharField(collation="NOCASE")
     owner = peewee.ForeignKeyField(User, backref="stacks")
+    owner_id: str
     entry = peewee.ForeignKeyField(CatalogStack, null=True, on_delete="SET NULL")
+    entry_id: str | None
     label = peewee.CharField(unique=True)
     page = JSONField(null=True)
     answers = JSONField(default=dict)

@@ -23,8 +23,10 @@ class Session(Row):
 
     id = peewee.CharField(primary_key=True)
     user = peewee.ForeignKeyField(User, backref="sessions", on_delete="CASCADE")
+    user_id: str
     host = peewee.CharField()
     parent = peewee.ForeignKeyField("self", null=True, on_delete="CASCADE")
+    parent_id: str | None
     created = peewee.DoubleField()
     expires = peewee.DoubleField(index=True)
 
@@ -33,6 +35,7 @@ class Token(NounRow):
     """A key for programs; `secret` is its hash."""
 
     user = peewee.ForeignKeyField(User, backref="tokens", on_delete="CASCADE")
+    user_id: str
     name = peewee.CharField()
     secret = peewee.CharField(unique=True)
     expires = peewee.DoubleField(null=True)
@@ -48,5 +51,6 @@ class Ticket(Row):
     id = peewee.CharField(primary_key=True)
     purpose = peewee.CharField()
     user = peewee.ForeignKeyField(User, null=True, on_delete="CASCADE")
+    user_id: str | None
     subject = peewee.CharField(default="")
     expires = peewee.DoubleField(index=True)

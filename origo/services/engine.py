@@ -53,7 +53,8 @@ def ensure(core: Core) -> None:
     """The engine's row, and the user that owns what the engine itself makes, at the first start."""
     if EngineRow.get_or_none() is None:
         EngineRow.create(name=core.config["name"], domain=core.config["domain"])
-    User.get_or_create(id=SYSTEM.id, defaults={"name": SYSTEM.name, "role": "admin", "enabled": False})
+    if User.get_or_none(User.id == SYSTEM.id) is None:
+        User.create(id=SYSTEM.id, name=SYSTEM.name, role="admin", enabled=False)
 
 
 def _plugin_check(plugin: Any) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def hypervisor(core: Core, node: Node) -> Hypervisor:
 
 def ensure_local(core: Core) -> Node:
     """The row of this machine, with its memory and CPUs as they are now."""
-    node, _ = Node.get_or_create(name="local", defaults={"hypervisor": core.config["hypervisor"]})
+    node = Node.get_or_none(Node.name == "local")
+    node = node or Node.create(name="local", hypervisor=core.config["hypervisor"])
     node.options = {"state": core.config.path("hypervisor"), "daemon": core.config["libvirt"]}
     node.memory_mb = _meminfo(core)["MemTotal"] // 1024
     node.cpus = int(core.local.run(["nproc", "--all"]).text)
@@ -74,7 +75,9 @@ def start_programs(core: Core) -> None:
 
 def choose() -> Node:
     """The node for a new server: the one with the most memory not promised to servers."""
-    return max(Node.select().where(Node.state == "running"), key=lambda node: node.memory_mb - promised_mb(node))
+    running = list(Node.select().where(Node.state == "running"))
+    best: Node = max(running, key=lambda node: node.memory_mb - promised_mb(node))
+    return best
 
 
 def promised_mb(node: Node) -> int:

@@ -27,9 +27,9 @@ def check(owner: str, what: str, *, memory_mb: int = 0, cpus: int = 0, disk_byte
             )
 
 
-def _servers(owner: str, column: peewee.Field) -> peewee.Query:
+def _servers(owner: str, column: peewee.Field) -> peewee.ModelSelect:
     return Server.select(peewee.fn.SUM(column)).where((Server.owner == owner) & (Server.state != "trashed"))
 
 
-def _images(owner: str) -> peewee.Query:
+def _images(owner: str) -> peewee.ModelSelect:
     return Image.select(peewee.fn.SUM(Image.size_bytes)).where((Image.owner == owner) & (Image.state != "trashed"))

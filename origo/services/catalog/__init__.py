@@ -43,7 +43,9 @@ def find(key: str) -> CatalogStack:
     name, _, version = key.partition("@")
     ready = CatalogStack.select().where(CatalogStack.state == "ready")
     named = (CatalogStack.name == name) & ((CatalogStack.version == version) if version else True)
-    entry = ready.where((CatalogStack.id == key) | named).order_by(CatalogStack.created.desc()).first()
+    entry: CatalogStack | None = (
+        ready.where((CatalogStack.id == key) | named).order_by(CatalogStack.created.desc()).first()
+    )
     if entry is None:
         raise NotFound(f"cannot find stack {key} in the catalog", hint="origo catalog list shows what there is")
     return entry

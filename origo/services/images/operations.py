@@ -2,6 +2,8 @@
 
 import time
 
+import peewee
+
 from origo.errors import BadInput, Conflict
 from origo.model import CatalogMaster, Disk, Image, Server, new_id
 from origo.operations.base import Context, Cost, Lock, Mode, Operation, Step
@@ -305,7 +307,7 @@ def _check_no_server(image: Image, verb: str) -> None:
         raise Conflict(f"cannot {verb} image {image.name}: server {disk.server.name}{where} uses it")
 
 
-def _used(image: Image):  # noqa: ANN202 - a query
+def _used(image: Image) -> peewee.ModelSelect:
     return Disk.select(Disk, Server).join(Server).where(Disk.image == image)
 
 

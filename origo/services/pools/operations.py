@@ -2,13 +2,13 @@
 
 import time
 
-from origo.contracts import PoolSpec
+from origo.contracts import PoolSpec, Storage
 from origo.errors import BadInput, Conflict
 from origo.model import Pool
 from origo.operations.base import Context, Lock, Operation, Step
 
 
-def _driver(ctx: Context):
+def _driver(ctx: Context) -> Storage:
     return ctx.core.drivers.storage(ctx.args["driver"], ctx.core.local, ctx.args["options"])
 
 

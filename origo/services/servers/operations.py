@@ -221,7 +221,7 @@ class WholeServer(ServerOperation):
 
     def prepare(self, ctx: Context) -> None:
         server = Server.get_by_id(ctx.args["server"])
-        if server.stack_id and not ctx.args.get("with_stack"):
+        if server.stack is not None:
             raise Conflict(
                 f"cannot {self.verb} server {server.name}: it belongs to stack {server.stack.name}",
                 hint=f"{self.verb} the stack",

@@ -10,7 +10,12 @@ from origo.services import pools
 
 def build(core: Core, server: Server, **changes: Any) -> ServerSpec:
     """The server as it is to be defined; `changes` stand for values the row does not have yet."""
-    values = {"name": server.name, "memory_mb": server.memory_mb, "cpus": server.cpus, "boot": server.boot} | changes
+    values: dict[str, Any] = {
+        "name": server.name,
+        "memory_mb": server.memory_mb,
+        "cpus": server.cpus,
+        "boot": server.boot,
+    } | changes
     seed = [_seed(core, server)] if server.seed else []
     return ServerSpec(id=server.id, disks=(*_disks(core, server), *seed), nics=_nics(server), **values)
 

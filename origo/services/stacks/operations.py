@@ -235,7 +235,7 @@ def _wanted(stack: Stack, entry: CatalogStack) -> list[dict[str, Any]]:
     masters = {
         (row.member, row.role): row.image_id for row in CatalogMaster.select().where(CatalogMaster.entry == entry)
     }
-    found = []
+    found: list[dict[str, Any]] = []
     members = sorted(entry.descriptor["members"], key=lambda member: member["order"])
     several = sum(member["count"] for member in members) > 1
     for member in members:

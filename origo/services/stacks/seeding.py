@@ -35,7 +35,7 @@ class WriteSeed(steps.RemoveSeed):
         return seed.Seed(
             instance=server.id,
             hostname=naming.host_name(server.name),
-            stack=server.stack.name,
+            stack=server.stack.name if server.stack else server.name,
             member=server.member,
             answers=ctx.args["answers"] | secret,
             mount=member["data"]["mount"] if member["data"] else None,
