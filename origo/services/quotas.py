@@ -1,5 +1,7 @@
 """What a user may use: checked inside the transaction that reserves it."""
 
+from __future__ import annotations
+
 import peewee
 
 from origo.errors import QuotaExceeded
@@ -27,9 +29,9 @@ def check(owner: str, what: str, *, memory_mb: int = 0, cpus: int = 0, disk_byte
             )
 
 
-def _servers(owner: str, column: peewee.Field) -> peewee.ModelSelect:
+def _servers(owner: str, column: peewee.Field) -> peewee.ModelSelect[Server]:
     return Server.select(peewee.fn.SUM(column)).where((Server.owner == owner) & (Server.state != "trashed"))
 
 
-def _images(owner: str) -> peewee.ModelSelect:
+def _images(owner: str) -> peewee.ModelSelect[Image]:
     return Image.select(peewee.fn.SUM(Image.size_bytes)).where((Image.owner == owner) & (Image.state != "trashed"))

@@ -1,5 +1,7 @@
 """What lasts about images: create, import, clone, master, flatten, grow, delete, undelete, purge."""
 
+from __future__ import annotations
+
 import time
 
 import peewee
@@ -307,7 +309,7 @@ def _check_no_server(image: Image, verb: str) -> None:
         raise Conflict(f"cannot {verb} image {image.name}: server {disk.server.name}{where} uses it")
 
 
-def _used(image: Image) -> peewee.ModelSelect:
+def _used(image: Image) -> peewee.ModelSelect[Disk]:
     return Disk.select(Disk, Server).join(Server).where(Disk.image == image)
 
 

@@ -1,0 +1,46 @@
+"""What settings promise: a wrong one is refused with a sentence, the environment wins over the file."""
+
+from pathlib import Path
+
+import pytest
+
+from origo import config
+from origo.errors import BadInput
+
+
+def load(home: Path, text: str, **environment: str) -> config.Config:
+    (home / "origo.toml").write_text(text)
+    return config.load(home, environment)
+
+
+def test_without_a_file_every_setting_has_its_default(tmp_path: Path) -> None:
+    loaded = config.load(tmp_path, {})
+    assert {setting.name: loaded[setting.name] for setting in config.SETTINGS} == {
+        setting.name: setting.default for setting in config.SETTINGS
+    }
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    assert load(tmp_path, "workers = 3", ORIGO_WORKERS="5")["workers"] == 5
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_known_name(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        load(tmp_path, "wokers = 3")
+    assert caught.value.hint == "did you mean workers?"
+
+
+@pytest.mark.parametrize("text", ["workers = 'many'", "workers = true", "guests_nat = 1", "not toml"])
+def test_a_value_of_the_wrong_type_is_refused_naming_the_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadInput, match="cannot read .*origo.toml"):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize(("name", "value"), [("ORIGO_WORKERS", "many"), ("ORIGO_GUESTS_NAT", "perhaps")])
+def test_a_wrong_value_in_the_environment_is_refused_naming_the_variable(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(BadInput, match=f"cannot use {name}"):
+        config.load(tmp_path, {name: value})
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(setting.help.endswith(".") and type(setting.default) is setting.kind for setting in config.SETTINGS)

@@ -1,0 +1,30 @@
+"""What a home promises: one daemon, our own marker, nothing of others touched."""
+
+from pathlib import Path
+
+import pytest
+
+from origo import home
+from origo.errors import Conflict
+
+
+def test_a_second_daemon_on_one_home_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    first = home.Home(tmp_path / "home")
+    with pytest.raises(Conflict, match="another origo runs there"):
+        home.Home(tmp_path / "home")
+    first.release()
+    home.Home(tmp_path / "home").release()
+
+
+def test_a_folder_that_holds_something_else_is_not_made_a_home(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    with pytest.raises(Conflict, match="it holds files of something else"):
+        home.Home(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter"]
+
+
+def test_keys_are_for_root_only_and_the_home_can_be_passed_through(tmp_path: Path) -> None:
+    home.make(tmp_path / "home")
+    modes = {name: (tmp_path / "home" / name).stat().st_mode & 0o777 for name in home.FOLDERS}
+    assert modes == home.FOLDERS
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o711
