@@ -13,6 +13,7 @@ from origo.host.contract import (
     report,
 )
 from origo.host.local import LocalHost
+from origo.host.ssh import SshHost
 
 __all__ = [
     "Command",
@@ -23,6 +24,7 @@ __all__ = [
     "LocalHost",
     "Result",
     "Space",
+    "SshHost",
     "current_job",
     "job",
     "report",

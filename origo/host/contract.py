@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from origo.errors import NotFound, Unsupported
+from origo.errors import NotFound, OrigoError, Unsupported
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class Command:
     """A process of this machine that does, or carries, a command of some host.
 
     `argv` and `env` are what is started here; `asked` is what the caller wanted, for messages; `where` names the
-    host in them, and is empty for this machine; `group` is the ORIGO_GROUP it carries.
+    host in them, and is empty for this machine; `group` is the ORIGO_GROUP it carries. `explain` is asked for a better
+    error when it ended badly, with its status and what it printed: a carrier may fail where the command did not.
     """
 
     argv: tuple[str, ...]
@@ -98,6 +99,7 @@ class Command:
     asked: tuple[str, ...]
     group: str
     where: str = ""
+    explain: Callable[[int, str], OrigoError | None] = field(default=lambda code, printed: None)
 
 
 class Host(ABC):

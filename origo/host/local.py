@@ -1,33 +1,17 @@
 """This machine as a Host."""
 
 import contextlib
-import errno
 import os
 import pwd
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from origo.errors import CommandFailed, Conflict, NoRoom, NotFound, OrigoError, TooLarge, Unavailable
+from origo.errors import CommandFailed, TooLarge
+from origo.host import files, process
 from origo.host import group as groups
-from origo.host import process
 from origo.host.argv import environment, prefix
 from origo.host.contract import Command, FileFacts, Host, Limits, Result, Space, current_job
-
-KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
-ERRORS: dict[int, type[OrigoError]] = {
-    errno.ENOENT: NotFound,
-    errno.ENOTDIR: NotFound,
-    errno.ENOSPC: NoRoom,
-    errno.EDQUOT: NoRoom,
-    errno.EEXIST: Conflict,
-    errno.EISDIR: Conflict,
-    errno.ENOTEMPTY: Conflict,
-    errno.EXDEV: Conflict,
-    errno.EBUSY: Conflict,
-    errno.ELOOP: Conflict,
-}
-"""Which error a person sees for one of the system's; any other means that the machine is not well."""
 
 
 class LocalHost(Host):
@@ -92,9 +76,11 @@ class LocalHost(Host):
         groups.end(group)
 
     def read(self, path: str, *, limit: int = 16 << 20) -> bytes:
-        """A whole file; a FIFO or a device is never waited for."""
+        """A whole file; a pipe or a device is refused, not waited for."""
         with _said("read", path), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            data = file.read(limit + 1) or b""
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise files.error("read", path, files.IRREGULAR)
+            data = file.read(limit + 1)
         if len(data) > limit:
             raise TooLarge(f"cannot read {path}: it is larger than {limit} bytes")
         return data
@@ -119,14 +105,7 @@ class LocalHost(Host):
         """Facts of a file, links not followed."""
         with _said("find", path):
             facts = os.lstat(path)
-        return FileFacts(
-            kind=KINDS.get(stat.S_IFMT(facts.st_mode), "other"),
-            size_bytes=facts.st_size,
-            allocated_bytes=facts.st_blocks * 512,
-            mode=stat.S_IMODE(facts.st_mode),
-            uid=facts.st_uid,
-            modified=facts.st_mtime,
-        )
+        return files.facts(facts.st_mode, facts.st_size, facts.st_blocks * 512, facts.st_uid, facts.st_mtime)
 
     def list(self, path: str) -> list[str]:
         """The names in a folder, sorted."""
@@ -186,9 +165,7 @@ def _said(verb: str, path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = ERRORS.get(error.errno or 0, Unavailable)
-        reason = error.strerror or str(error)
-        raise kind(f"cannot {verb} {path}: {reason[:1].lower()}{reason[1:]}") from error
+        raise files.error(verb, path, error.strerror or str(error)) from error
 
 
 def _sync_folder(path: str) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from origo.errors import Cancelled, CommandFailed
+from origo.errors import Cancelled, CommandFailed, OrigoError
 from origo.host.contract import Command, Result, current_job
 
 CANCEL_SECONDS = 0.2
@@ -75,15 +75,16 @@ class _Broken(Exception):
     """A command is not let go on: it takes too long or prints too much."""
 
 
-def run(command: Command, end: End, *, input: bytes, timeout: float, check: bool) -> Result:
+def run(command: Command, end: End, *, input: bytes, timeout: float, check: bool, limit: int = OUTPUT_LIMIT) -> Result:
     """Run it to its end; `end` ends its group when it takes too long, prints too much or is cancelled."""
-    out = Printed(OUTPUT_LIMIT)
+    out = Printed(limit)
     err = Printed(TAIL_LIMIT, only_end=True)
     with _children((command, end)) as children:
         child = _start(command, children, stdin=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         (code,) = _watch(children, {child.stdin: input}, {child.stdout: out, child.stderr: err}, timeout)
-    if check and code:
-        raise failed(command, code, err.data.decode(errors="replace"))
+    error = failed(command, code, err.data.decode(errors="replace"))
+    if error and (check or not isinstance(error, CommandFailed) or error.details["reason"] == ABSENT):
+        raise error
     return Result(command.asked, code, bytes(out.data), bytes(err.data))
 
 
@@ -94,8 +95,8 @@ def stream(command: Command, end: End, on_line: Callable[[str], None], *, input:
         child = _start(command, children, stdin=input, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         (code,) = _watch(children, {child.stdin: input}, {child.stdout: lines}, timeout)
         lines.close()
-    if code:
-        raise failed(command, code, "\n".join(lines.last))
+    if error := failed(command, code, "\n".join(lines.last)):
+        raise error
 
 
 def pipe(source: Command, end_source: End, target: Command, end_target: End, *, timeout: float) -> None:
@@ -110,12 +111,17 @@ def pipe(source: Command, end_source: End, target: Command, end_target: End, *, 
     lost_reader = (-signal.SIGPIPE, 128 + signal.SIGPIPE)
     order = (1, 0) if codes[1] and codes[0] in lost_reader else (0, 1)
     for index in order:
-        if codes[index]:
-            raise failed((source, target)[index], codes[index], errors[index].data.decode(errors="replace"))
+        printed = errors[index].data.decode(errors="replace")
+        if error := failed((source, target)[index], codes[index], printed):
+            raise error
 
 
-def failed(command: Command, code: int, printed: str) -> CommandFailed:
+def failed(command: Command, code: int, printed: str) -> OrigoError | None:
     """The error of a command that ended with `code` (below 0: by that signal), told by its last line."""
+    if code == 0:
+        return None
+    if better := command.explain(code, printed):
+        return better
     last = next((line.strip() for line in reversed(printed.splitlines()) if line.strip()), "")
     if code < 0:
         reason = f"it was ended by {signal.Signals(-code).name}"
@@ -127,7 +133,7 @@ def failed(command: Command, code: int, printed: str) -> CommandFailed:
 
 
 def _error(command: Command, reason: str, code: int | None, printed: str = "") -> CommandFailed:
-    details = {"argv": list(command.asked), "code": code, "error": printed[-4000:]}
+    details = {"argv": list(command.asked), "code": code, "reason": reason, "error": printed[-4000:]}
     return CommandFailed(f"cannot run {command.asked[0]}{command.where}: {reason}", details=details)
 
 

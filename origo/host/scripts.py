@@ -1,0 +1,57 @@
+"""What a distant machine's own coreutils do with its files: constant scripts; `$1` is the path, more are arguments."""
+
+READ = """
+if [ -e "$1" ] && [ ! -f "$1" ]; then echo "it is no regular file" >&2; exit 1; fi
+exec head -c "$2" -- "$1"
+"""
+
+# $2 the new file's path, $3 mode, $4 length of the data, $5 the folder.
+WRITE = """
+set -e
+trap 'rm -f -- "$2"' EXIT
+umask 077
+dd of="$2" bs=1M conv=excl,fsync status=none
+if [ "$(stat -c %s -- "$2")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi
+chmod "$3" "$2"
+mv -fT -- "$2" "$1"
+sync "$5"
+"""
+
+STAT = 'exec stat -c "%f %s %b %B %u %.Y" -- "$1"'
+
+LIST = 'exec find "$1/" -mindepth 1 -maxdepth 1 -printf "%f\\\\0"'
+
+MAKE_FOLDER = 'exec install -d -m "$2" -- "$1"'
+
+# $2 the new path. Only within one file system: mv would copy to another one.
+RENAME = """
+set -e
+device=$(stat -c %d -- "$1")
+if [ "$device" != "$(stat -c %d -- "$(dirname -- "$2")")" ]; then echo "Invalid cross-device link" >&2; exit 1; fi
+if [ "$1" != "$2" ]; then mv -fT -- "$1" "$2"; fi
+sync "$(dirname -- "$1")" "$(dirname -- "$2")"
+"""
+
+REMOVE = """
+if [ -d "$1" ] && [ ! -L "$1" ]; then exec rmdir -- "$1"; fi
+if [ -e "$1" ] || [ -L "$1" ]; then exec rm -f -- "$1"; fi
+"""
+
+# $2 mode, $3 owner and group or nothing.
+PROTECT = """
+set -e
+if [ -L "$1" ]; then echo "Too many levels of symbolic links" >&2; exit 1; fi
+if [ -n "$3" ]; then chown -h -- "$3" "$1"; fi
+chmod -- "$2" "$1"
+"""
+
+SPACE = 'exec stat -f -c "%S %b %a" -- "$1"'
+
+# $1 the variable as it stands in an environment, $2 the signal; prints the numbers that it reached.
+SIGNAL = """
+for file in $(grep -lzxsF -e "$1" /proc/[0-9]*/environ); do
+    number=${file#/proc/}
+    number=${number%/environ}
+    if kill -s "$2" "$number" 2>/dev/null; then echo "$number"; fi
+done
+"""
