@@ -9,6 +9,7 @@ exec head -c "$2" -- "$1"
 WRITE = """
 set -e
 trap 'rm -f -- "$2"' EXIT
+trap 'exit 1' HUP INT TERM
 umask 077
 dd of="$2" bs=1M conv=excl,fsync status=none
 if [ "$(stat -c %s -- "$2")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi

@@ -54,11 +54,24 @@ class SshHost(Host):
         limits: Limits | None = None,
     ) -> Command:
         """The ssh client to start here for a command there; both carry the group."""
+        return self._command(argv, niced=niced, env=env, user=user, limits=limits)
+
+    def _command(
+        self,
+        argv: Sequence[str],
+        *,
+        niced: bool = False,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        limits: Limits | None = None,
+        ending: str = "",
+    ) -> Command:
+        """The same, with `ending` as the shell's word after the command."""
         group = current_job().group or f"command-{secrets.token_hex(8)}"
         words = prefix(niced=niced, user=self._user(user) if user else None, limits=limits)
         variables = [f"{name}={value}" for name, value in environment(group, env).items()]
         # The shell stays as the parent: a command that dies by a signal then has a status (128 + its number).
-        line = f"cd / && {shlex.join(['env', '-i', *variables, *words, *argv])}; exit $?"
+        line = f"cd / && {shlex.join(['env', '-i', *variables, *words, *argv])}{ending}; exit $?"
         return Command(
             tuple(self._connection.argv(line)),
             environment(group, None),
@@ -95,7 +108,8 @@ class SshHost(Host):
         limits: Limits | None = None,
     ) -> None:
         """Run a long command there, niced, and hand over its lines."""
-        command = self.command(argv, niced=True, env=env, user=user, limits=limits)
+        # Both outputs as one there: as two, what was printed first may arrive last.
+        command = self._command(argv, niced=True, env=env, user=user, limits=limits, ending=" 2>&1")
         process.stream(command, self.end, on_line, input=input, timeout=timeout)
 
     def pipe(

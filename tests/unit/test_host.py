@@ -1,10 +1,12 @@
 """This machine keeps the contract Host."""
 
+import shlex
+import time
 from pathlib import Path
 
 import pytest
 
-from origo.host import Host, LocalHost
+from origo.host import Host, Job, LocalHost, job
 from origo.testing.host_suite import HostClauses
 
 
@@ -18,3 +20,20 @@ class TestLocalHost(HostClauses):
         folder = tmp_path / "scratch"
         folder.mkdir()
         return str(folder)
+
+    def test_a_command_is_over_though_what_it_left_running_still_has_its_output_open(
+        self, host: Host, mark: str
+    ) -> None:
+        began = time.monotonic()
+        assert host.run(["sh", "-c", f"sh -c 'while true; do sleep 1; done' {mark} & echo over"]).text == "over\n"
+        assert time.monotonic() - began < 5
+        assert self.alive(host, mark) == 1
+
+    def test_ending_a_group_ends_descendants_that_have_cleaned_their_environment(self, host: Host, mark: str) -> None:
+        group = f"group-{mark}"
+        outer = ["sh", "-c", f"env -i {shlex.join(self.sleeper(mark))}; true"]
+        with job(Job(group)):
+            host.run(["sh", "-c", f"setsid {shlex.join(outer)} >/dev/null 2>&1 </dev/null &"])
+        self.wait_alive(host, mark, 2)
+        host.end(group)
+        assert self.alive(host, mark) == 0
