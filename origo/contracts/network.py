@@ -75,7 +75,10 @@ class Network(Driver):
     @abstractmethod
     def apply(self, desired: Desired, changed: frozenset[str] | None) -> None:
         """Make the host look as desired: only for the ids of networks and connections in `changed` (those no longer
-        desired are removed), or with None for all, removing what we made and nobody desires. All or nothing."""
+        desired are removed), or with None for all, removing what we made and nobody desires. All or nothing.
+
+        With `changed`, `desired` need not hold more than the networks and connections named there.
+        """
 
     @abstractmethod
     def current(self) -> frozenset[str]:
@@ -83,4 +86,7 @@ class Network(Driver):
 
     @abstractmethod
     def services(self, desired: Desired) -> tuple[ServiceSpec, ...]:
-        """The programs that must run for it, such as a DHCP server for each network that has a connection up."""
+        """The programs that must run for it, such as a DHCP server for each network that has a connection up.
+
+        Each is one network's, and its name is `network-` with the bridge's name after it.
+        """

@@ -106,26 +106,30 @@ def driver(core: Core) -> NetworkDriver:
     return core.drivers.network(core.config["network"], core.local, {"state": core.config.path("network")})
 
 
-def desired(without: frozenset[str] = frozenset(), extra: frozenset[str] = frozenset()) -> Desired:
-    """All that is to be, from the rows: the active connections and `extra`, not those `without`, and their networks."""
+def desired(networks: set[str] | None = None, extra: frozenset[str] = frozenset()) -> Desired:
+    """What is to be, from the rows: the active connections (and `extra` ones) with their networks, of these or all."""
     rows = Connection.select(Connection, Server, Network).join_from(Connection, Server).join_from(Connection, Network)
-    connections = {}
-    networks = {}
-    for row in rows.where(Connection.active | Connection.id.in_(extra)):
-        if row.id not in without:
-            connections[row.id] = _connection_spec(row)
-            networks[row.network_id] = _network_spec(row.network)
-    return Desired(networks=networks, connections=connections)
+    rows = rows.where(Connection.active | Connection.id.in_(extra))
+    if networks is not None:
+        rows = rows.where(Connection.network.in_(networks))
+    found = list(rows)
+    return Desired(
+        networks={row.network_id: _network_spec(row.network) for row in found},
+        connections={row.id: _connection_spec(row) for row in found},
+    )
 
 
-def apply(core: Core, connections: frozenset[str], *, without: frozenset[str] = frozenset()) -> None:
-    """Make the host agree with the rows for these connections and their networks, and run what must run for it."""
+def apply(core: Core, connections: frozenset[str]) -> None:
+    """Make the host agree with the rows for these connections and their networks, and run what must run for it.
+
+    The cost grows with the servers of these networks alone.
+    """
     with _applying:
-        wanted = desired(without=without)
-        owners = Connection.select(Connection.network).where(Connection.id.in_(connections)).distinct()
-        changed = connections | {row.network_id for row in owners}
-        driver(core).apply(wanted, changed)
-        _run_services(core, wanted)
+        about = list(Network.select().join(Connection).where(Connection.id.in_(connections)).distinct())
+        ids = {network.id for network in about}
+        wanted = desired(ids)
+        driver(core).apply(wanted, connections | ids)
+        _run_services(core, wanted, {f"network-{network.bridge}" for network in about})
 
 
 def apply_all(core: Core) -> None:
@@ -133,16 +137,16 @@ def apply_all(core: Core) -> None:
     with _applying:
         wanted = desired()
         driver(core).apply(wanted, None)
-        _run_services(core, wanted)
+        running = core.supervisor.states()
+        _run_services(core, wanted, {name for name in running if name.startswith("network-")})
 
 
-def _run_services(core: Core, wanted: Desired) -> None:
-    services = {service.name: service for service in driver(core).services(wanted)}
-    for service in services.values():
+def _run_services(core: Core, wanted: Desired, known: set[str]) -> None:
+    services = driver(core).services(wanted)
+    for service in services:
         core.supervisor.ensure(service)
-    for name in core.supervisor.states():
-        if name.startswith("net-") and name not in services:
-            core.supervisor.remove(name)
+    for name in known - {service.name for service in services}:
+        core.supervisor.remove(name)
 
 
 def _connection_spec(row: Connection) -> ConnectionSpec:

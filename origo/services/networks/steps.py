@@ -14,11 +14,9 @@ class Connect(Step):
         self.connections = frozenset(connections)
 
     def plan(self, ctx: Context) -> list[str]:
-        wanted = networks.desired(extra=self.connections)
-        mine = {id: spec for id, spec in wanted.connections.items() if id in self.connections}
-        nets = {spec.network for spec in mine.values()}
-        only = type(wanted)({id: wanted.networks[id] for id in nets}, mine)
-        return networks.driver(ctx.core).render(only).splitlines()
+        mine = Connection.select(Connection.network).where(Connection.id.in_(self.connections))
+        wanted = networks.desired({row.network_id for row in mine}, extra=self.connections)
+        return networks.driver(ctx.core).render(wanted).splitlines()
 
     def do(self, ctx: Context) -> None:
         Connection.update(active=True).where(Connection.id.in_(self.connections)).execute()
