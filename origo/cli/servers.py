@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import socket
 import sys
 import termios
 import tty
@@ -113,7 +114,9 @@ _verb("purge", "Remove a server in the trash for good.")
 @click.argument("server")
 def console(server: str) -> None:
     """Open the serial line of a running server; Ctrl-] hangs up."""
-    with client.connect().console(server) as line, _raw_terminal():
+    answer = client.connect().post(f"/servers/{server}/console")
+    with socket.socket(socket.AF_UNIX) as line, _raw_terminal():
+        line.connect(answer["socket"])
         click.echo(f"connected to {server}; Ctrl-] hangs up\r", err=True)
         while True:
             ready, _, _ = select.select([line, sys.stdin], [], [])

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from origo.contracts import Consoles, ConsoleStream
+from origo.contracts import Consoles
 from origo.errors import BadInput, Conflict, Unsupported
 from origo.model import Connection, Disk, Image, Network, Server
 from origo.operations.core import Core
 from origo.services import access, listing, networks, nodes, pools
-from origo.services.access import Actor
-from origo.services.servers import operations
+from origo.services.access import SYSTEM, Actor
+from origo.services.servers import consoles, operations
 
 
 def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
@@ -104,16 +104,18 @@ def purge(core: Core, actor: Actor, id: str) -> Any:
     return _change(core, actor, id, operations.PurgeServer())
 
 
-def console(core: Core, actor: Actor, id: str) -> ConsoleStream:
-    """Open the serial line of a running server."""
+def console(core: Core, actor: Actor, id: str) -> dict[str, str]:
+    """Open the serial line of a running server: `socket` is where it is reached on the engine's machine."""
     access.require(actor, "servers.console")
+    if actor.id != SYSTEM.id:
+        raise Unsupported("cannot open a console from another machine", hint="run the command on the engine's machine")
     server = listing.find(Server, "server", id, actor)
     driver = nodes.hypervisor(core, server.node)
     if not isinstance(driver, Consoles):
         raise Unsupported(f"cannot open the console of server {server.name}: its hypervisor has none")
     if server.power == "stopped":
         raise Conflict(f"cannot open the console of server {server.name}: it is stopped", hint="start it first")
-    return driver.serial(server.id)
+    return {"socket": consoles.offer(driver.serial(server.id), core.config.path("run", "consoles"))}
 
 
 def show_row(server: Server) -> dict[str, Any]:
