@@ -64,10 +64,15 @@ class Describe(Step):
         return ["write the descriptor"]
 
     def do(self, ctx: Context) -> None:
-        recipe = recipe_read.read(ctx.args["folder"])
+        folder = ctx.args["folder"]
+        recipe = recipe_read.read(folder)
         images = [Image.get_by_id(image) for image in ctx.data["images"]]
-        paths = [pools.path(ctx.core, image) for image in images]
-        ctx.keep(descriptor=descriptor.make(ctx.core.local, recipe, ctx.args["folder"], paths))
+        files = [
+            build.master_file(ctx.core.local, master, pools.path(ctx.core, image))
+            for master, image in zip(build.masters(recipe, folder), images, strict=True)
+        ]
+        icon = descriptor.icon_url(recipe, folder)
+        ctx.keep(descriptor=descriptor.write(descriptor.describe(recipe, ctx.data["digest"], files, icon)))
 
     def undo(self, ctx: Context) -> None:
         """Nothing: it is only data of this operation."""
@@ -128,7 +133,9 @@ class BuildStack(Operation):
 
     def finish(self, ctx: Context) -> None:
         if ctx.data["new"]:
-            Image.update(state="ready").where(Image.id.in_(ctx.data["images"])).execute()
+            files = ctx.data["descriptor"]["masters"]
+            for image, file in zip(ctx.data["images"], files, strict=True):
+                Image.update(state="ready", allocated_bytes=file["file_bytes"]).where(Image.id == image).execute()
             update = CatalogStack.update(state="ready", descriptor=ctx.data["descriptor"])
             update.where(CatalogStack.id == ctx.data["entry"]).execute()
 

@@ -38,7 +38,7 @@ def install(core: Core, actor: Actor, body: Any) -> Any:
     """Install a stack from the catalog; its questions are answered by name."""
     access.require(actor, "stacks.manage")
     entry = catalog.find(body.stack)
-    asked = descriptor.questions(entry.descriptor)
+    asked = descriptor.read(entry.descriptor).questions
     answers = questions.answers(asked, body.answers)
     public = questions.without_secrets(asked, answers)
     secret = {name: answer for name, answer in answers.items() if name not in public}

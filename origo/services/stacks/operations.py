@@ -8,6 +8,8 @@ from origo.errors import Conflict
 from origo.model import CatalogMaster, CatalogStack, Label, Server, Stack
 from origo.operations.base import Context, Cost, Lock, Operation, Step
 from origo.services import listing, naming, nodes
+from origo.services.catalog import descriptor
+from origo.services.catalog.descriptor import Descriptor, Member
 from origo.services.networks.steps import Connect
 from origo.services.servers import operations as server_operations
 from origo.services.servers import parts, steps
@@ -26,17 +28,17 @@ class InstallStack(Operation):
         entry = CatalogStack.get_by_id(ctx.args["entry"])
         name = ctx.args["name"]
         listing.check_free(Stack, "stack", name, ctx.args["owner"])
-        page = entry.descriptor["page"]
+        described = descriptor.read(entry.descriptor)
         stack = Stack.create(
             name=name,
             owner=ctx.args["owner"],
             entry=entry,
             label=_new_label(name),
-            page=page and {"member": page["server"], "port": page["port"], "path": page["path"]},
+            page=_page(described),
             answers=ctx.args["answers"],
         )
         ctx.data["stack"] = stack.id
-        ctx.data["servers"] = [parts.reserve(ctx, wanted) for wanted in _wanted(stack, entry)]
+        ctx.data["servers"] = [parts.reserve(ctx, wanted) for wanted in _wanted(stack, entry, described)]
 
     def target(self, ctx: Context) -> str:
         return str(ctx.data["stack"])
@@ -230,42 +232,42 @@ def _new_label(name: str) -> str:
             return label
 
 
-def _wanted(stack: Stack, entry: CatalogStack) -> list[dict[str, Any]]:
+def _page(described: Descriptor) -> dict[str, Any] | None:
+    if described.page is None:
+        return None
+    first = next(member for member in described.members if member.name == described.page.server).servers[0]
+    return {"member": first, "port": described.page.port, "path": described.page.path}
+
+
+def _wanted(stack: Stack, entry: CatalogStack, described: Descriptor) -> list[dict[str, Any]]:
     """What `parts.reserve` takes for each server, in the order of their start."""
-    masters = {
-        (row.member, row.role): row.image_id for row in CatalogMaster.select().where(CatalogMaster.entry == entry)
-    }
+    rows = CatalogMaster.select().where(CatalogMaster.entry == entry)
+    masters = {(row.member, row.role): row.image_id for row in rows}
+    several = sum(member.count for member in described.members) > 1
     found: list[dict[str, Any]] = []
-    members = sorted(entry.descriptor["members"], key=lambda member: member["order"])
-    several = sum(member["count"] for member in members) > 1
-    for member in members:
-        for number in range(member["count"]):
-            suffix = f"-{number + 1}" if member["count"] > 1 else ""
-            name = f"{stack.name}-{member['name']}{suffix}" if several else stack.name
-            found.append(
-                _wanted_server(stack, member, name, f"{member['name']}{suffix}", masters) | {"position": len(found)}
-            )
+    for member in sorted(described.members, key=lambda member: member.order):
+        for instance in member.servers:
+            name = f"{stack.name}-{instance}" if several else stack.name
+            wanted = _wanted_server(stack, member, name, masters)
+            found.append(wanted | {"member": instance, "position": len(found)})
     return found
 
 
-def _wanted_server(stack: Stack, member: dict[str, Any], name: str, instance: str, masters: Any) -> dict[str, Any]:
-    disks = [{"role": "system", "name": name, "size_bytes": member["system"]["size_bytes"]}]
-    if member["data"]:
-        disks.append({"role": "data", "name": f"{name}-data", "size_bytes": member["data"]["size_bytes"]})
-    for disk in disks:
-        disk["master"] = masters[member["name"], disk["role"]]
+def _wanted_server(stack: Stack, member: Member, name: str, masters: dict[tuple[str, str], str]) -> dict[str, Any]:
+    disks = [{"role": "system", "name": name, "size_bytes": member.system_bytes}]
+    if member.data_bytes:
+        disks.append({"role": "data", "name": f"{name}-data", "size_bytes": member.data_bytes})
     return {
         "name": name,
         "owner": stack.owner_id,
         "stack": stack.id,
-        "member": instance,
-        "memory_mb": member["memory_mb"],
-        "cpus": member["cpus"],
+        "memory_mb": member.memory_mb,
+        "cpus": member.cpus,
         "start": True,
         "seed": True,
         "network": "",
-        "ports": member["ports"],
-        "disks": disks,
+        "ports": list(member.ports),
+        "disks": [disk | {"master": masters[member.name, str(disk["role"])]} for disk in disks],
     }
 
 

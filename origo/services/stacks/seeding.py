@@ -5,7 +5,7 @@ import json
 from origo.model import CatalogStack, Server
 from origo.operations.base import Context
 from origo.services import naming
-from origo.services.catalog import seed
+from origo.services.catalog import descriptor, seed
 from origo.services.servers import spec, steps
 
 
@@ -28,9 +28,8 @@ class WriteSeed(steps.RemoveSeed):
     def seed(self, ctx: Context, server: Server) -> seed.Seed:
         """What the guest is told."""
         entry = CatalogStack.get_by_id(ctx.args["entry"])
-        kind = server.member.rsplit("-", 1)[0]
-        members = {member["name"]: member for member in entry.descriptor["members"]}
-        member = members.get(server.member) or members[kind]
+        described = descriptor.read(entry.descriptor)
+        member = next(member for member in described.members if server.member in member.servers)
         secret = json.loads(ctx.core.secrets.unseal(ctx.args["secret"])) if ctx.args["secret"] else {}
         return seed.Seed(
             instance=server.id,
@@ -38,5 +37,5 @@ class WriteSeed(steps.RemoveSeed):
             stack=server.stack.name if server.stack else server.name,
             member=server.member,
             answers=ctx.args["answers"] | secret,
-            mount=member["data"]["mount"] if member["data"] else None,
+            mount=member.mount,
         )
