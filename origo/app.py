@@ -30,7 +30,7 @@ class App:
     def __init__(self, home: Home, core: Core) -> None:
         self.home = home
         self.core = core
-        self.web = Web(core, api.ROUTES)
+        self.web = Web(core, api.ALL)
         self.follower = power.Follower(core)
         self.ready = threading.Event()
         """Set once everything is as the rows say, after a start."""

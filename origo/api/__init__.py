@@ -1,1 +1,16 @@
-"""The HTTP API as data: one file of routes for each noun."""
+"""The HTTP API as data: one file of routes for each noun, gathered here."""
+
+from origo.api import catalog, engine, images, networks, operations, pools, servers, stacks
+from origo.api.route import Route
+
+ALL: tuple[Route, ...] = (
+    *engine.ROUTES,
+    *pools.ROUTES,
+    *networks.ROUTES,
+    *images.ROUTES,
+    *servers.ROUTES,
+    *catalog.ROUTES,
+    *stacks.ROUTES,
+    *operations.ROUTES,
+)
+"""Every route there is."""
