@@ -52,6 +52,13 @@ class NotFound(OrigoError):
     status = 404
 
 
+class WrongMethod(OrigoError):
+    """The address is right, and nothing there answers to this method."""
+
+    code = "wrong-method"
+    status = 405
+
+
 class Conflict(OrigoError):
     """The thing is in use, in the wrong state, or its name is taken."""
 
@@ -92,6 +99,13 @@ class Cancelled(OrigoError):
 
     code = "cancelled"
     status = 409
+
+
+class Internal(OrigoError):
+    """Something went wrong that nobody expected; the log has the traceback under the same number."""
+
+    code = "internal"
+    status = 500
 
 
 class Unsupported(OrigoError):

@@ -1,0 +1,155 @@
+"""The only HTTP client of the API: over the engine's unix socket, or over https with a token."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx2
+
+from origo.config import home_from_environment
+from origo.errors import OrigoError, Unavailable
+
+PREFIX = "/api/v1"
+ENDED = ("done", "undone", "stuck")
+POLLS = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""Seconds between two looks at an operation: the first ones close together, so that short ones end at once."""
+TIMEOUT = httpx2.Timeout(60, connect=5)
+
+
+class Client:
+    """Talks to one engine. Raises the error that the engine answered, or Unavailable when nothing answers."""
+
+    def __init__(self, http: httpx2.Client, where: str) -> None:
+        self._http = http
+        self.where = where
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Read; values of the query that are None are left out."""
+        return self.request("GET", path, query=query)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
+        """Do something or make something; `plan=True` shows it, `wait=30` waits for its end."""
+        return self.request("POST", path, body, query)
+
+    def patch(self, path: str, body: Mapping[str, Any], **query: Any) -> Any:
+        """Change what is there."""
+        return self.request("PATCH", path, body, query)
+
+    def put(self, path: str, body: Mapping[str, Any], **query: Any) -> Any:
+        """Set what is there."""
+        return self.request("PUT", path, body, query)
+
+    def delete(self, path: str, **query: Any) -> Any:
+        """Remove."""
+        return self.request("DELETE", path, query=query)
+
+    def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Everything in a list, page after page."""
+        query.setdefault("limit", 500)
+        while True:
+            page = self.get(path, **query)
+            yield from page["items"]
+            if not page.get("next"):
+                return
+            query["cursor"] = page["next"]
+
+    def follow(self, operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The operation as it goes on, the last time once it has ended or is stuck."""
+        looks = 0
+        while True:
+            state = self.get(f"/operations/{operation['id']}")
+            yield state
+            if state["status"] in ENDED:
+                return
+            time.sleep(POLLS[min(looks, len(POLLS) - 1)])
+            looks += 1
+
+    def events(self, after: int = -1) -> Iterator[dict[str, Any]]:
+        """Events after that id (below zero: from now on) as they happen, without end."""
+        with self._answered("GET", "/events", {"after": after}) as response:
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+    def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
+    ) -> Any:
+        """One request; returns what was answered, None for an empty answer."""
+        with self._answered(method, path, query or {}, body=body) as response:
+            text = response.read()
+            return json.loads(text) if text else None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Mapping[str, Any] | None = None,
+    ) -> httpx2.Response:
+        request = self._http.build_request(
+            method,
+            PREFIX + path,
+            params={name: _text(value) for name, value in query.items() if value not in (None, "", False)},
+            json=body,
+            
+        )
+        try:
+            response = self._http.send(request, stream=True)
+        except httpx2.TransportError as error:
+            raise Unavailable(
+                f"cannot reach the engine at {self.where}: {_reason(error)}",
+                hint="start it with `origo serve`, or name another one by ORIGO_HOME or ORIGO_URL",
+            ) from error
+        if response.status_code >= 400:
+            raise _error(response)
+        return response
+
+
+def connect(environment: Mapping[str, str] = os.environ) -> Client:
+    """The engine that ORIGO_URL names (with ORIGO_TOKEN, and ORIGO_CA for its authority's certificate), or else the one
+    in ORIGO_HOME on this machine."""
+    url = environment.get("ORIGO_URL", "")
+    if url:
+        authority = environment.get("ORIGO_CA")
+        token = environment.get("ORIGO_TOKEN", "")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        verify: Any = httpx2.create_ssl_context(verify=authority) if authority else True
+        return Client(httpx2.Client(base_url=url, headers=headers, verify=verify, timeout=TIMEOUT), url)
+    socket = str(home_from_environment() / "run" / "api.sock")
+    transport = httpx2.HTTPTransport(uds=socket)
+    return Client(httpx2.Client(base_url="http://origo", transport=transport, timeout=TIMEOUT), socket)
+
+
+def _error(response: httpx2.Response) -> OrigoError:
+    try:
+        found = json.loads(response.read())["error"]
+        code, message, hint, details = (found[name] for name in ("code", "message", "hint", "details"))
+    except (ValueError, KeyError, TypeError):
+        return Unavailable(f"cannot understand the answer: status {response.status_code} without an error in it")
+    finally:
+        response.close()
+    kind = next((kind for kind in _kinds(OrigoError) if kind.code == code), OrigoError)
+    return kind(message, hint=hint, details=details)
+
+
+def _kinds(kind: type[OrigoError]) -> Iterator[type[OrigoError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _kinds(child)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "No such file" in text or "refused" in text:
+        return "it does not run"
+    return text or type(error).__name__
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
