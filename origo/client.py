@@ -1,5 +1,6 @@
 """The only HTTP client of the API: over the engine's unix socket, or over https with a token."""
 
+import contextlib
 import json
 import os
 import time
@@ -68,7 +69,7 @@ class Client:
 
     def events(self, after: int = -1) -> Iterator[dict[str, Any]]:
         """Events after that id (below zero: from now on) as they happen, without end."""
-        with self._answered("GET", "/events", {"after": after}) as response:
+        with contextlib.closing(self._answered("GET", "/events", {"after": after})) as response:
             for line in response.iter_lines():
                 if line.startswith("data: "):
                     yield json.loads(line.removeprefix("data: "))
@@ -77,9 +78,9 @@ class Client:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
     ) -> Any:
         """One request; returns what was answered, None for an empty answer."""
-        with self._answered(method, path, query or {}, body=body) as response:
+        with contextlib.closing(self._answered(method, path, query or {}, body)) as response:
             text = response.read()
-            return json.loads(text) if text else None
+        return json.loads(text) if text else None
 
     def close(self) -> None:
         """Close all connections."""
@@ -95,9 +96,8 @@ class Client:
         request = self._http.build_request(
             method,
             PREFIX + path,
-            params={name: _text(value) for name, value in query.items() if value not in (None, "", False)},
+            params={name: _text(value) for name, value in query.items() if value is not None and value is not False},
             json=body,
-            
         )
         try:
             response = self._http.send(request, stream=True)

@@ -234,7 +234,7 @@ def _fits(path: Path, key_path: Path, authority: x509.Certificate, names: list[s
     return (
         list(has) == [_name(name) for name in names]
         and certificate.not_valid_after_utc > _in(RENEW_DAYS)
-        and certificate.public_key() == key.public_key()  # type: ignore[union-attr]
+        and certificate.public_key() == key.public_key()
     )
 
 

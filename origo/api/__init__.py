@@ -1,10 +1,12 @@
 """The HTTP API as data: one file of routes for each noun, gathered here."""
 
-from origo.api import catalog, engine, images, networks, operations, pools, servers, stacks
+from origo.api import catalog, engine, images, networks, operations, pools, servers, sessions, stacks, users
 from origo.api.route import Route
 
 ALL: tuple[Route, ...] = (
     *engine.ROUTES,
+    *users.ROUTES,
+    *sessions.ROUTES,
     *pools.ROUTES,
     *networks.ROUTES,
     *images.ROUTES,

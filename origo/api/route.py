@@ -25,7 +25,7 @@ class Kind(Enum):
     """Done at once: 200 with the verb's answer, 204 where it returns None."""
     STREAM = "stream"
     """The verb returns an iterator of server-sent events: dictionaries with `id` and `kind`, or None about once a
-    second while nothing happens, so that the stream can end. Its query has `after`; the header Last-Event-ID sets it."""
+    second while nothing happens, so that the stream can end. Its query has `after`, which Last-Event-ID sets too."""
 
 
 class Page(Model):

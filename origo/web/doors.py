@@ -52,7 +52,7 @@ class Asked:
 
 
 def asked(environ: Mapping[str, Any], core: Core) -> Asked:
-    """What is known of a request before anything is looked up. The headers of the door are nginx's, never a client's."""
+    """What is known of a request before anything is looked up. The door's headers are nginx's, never a client's."""
     if environ.get("origo.door", LOCAL) == LOCAL:
         return Asked(LOCAL, "http", core.config.host_name, "", "")
     return Asked(

@@ -25,7 +25,7 @@ _log = log.get("web")
 class Request(cheroot.HTTPRequest):
     """A request whose own errors, before the application sees it, have the one shape too."""
 
-    def simple_response(self, status: str | int, msg: str | bytes = "") -> None:
+    def simple_response(self, status: str | int, msg: str = "") -> None:
         """Answer without the application."""
         number, _, reason = str(status).partition(" ")
         if number == "100":
@@ -84,15 +84,16 @@ class UnixServer(wsgi.Server):
         """Make the socket under another name first, so that there is never one that everybody may use."""
         new = f"{bind_addr}.new"
         Path(new).unlink(missing_ok=True)
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # The mode of the socket before bind() is what its file gets, less the umask.
-        os.fchmod(self.socket.fileno(), 0o600)
-        self.socket.bind(new)
+        os.fchmod(listening.fileno(), 0o600)
+        listening.bind(new)
         if self.group is not None:
             os.chown(new, -1, self.group)
             Path(new).chmod(0o660)
         Path(new).replace(bind_addr)
-        return self.socket
+        self.socket = listening
+        return listening
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Errors of connections go to the log; a client that went away is none."""

@@ -1,0 +1,54 @@
+"""The front: nginx's static configuration, and where a stack's page is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from origo.errors import NotFound
+from origo.model import Connection, Server, Stack
+from origo.services.access import Actor
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A stack's page: whose it is, and the address of the server that has it; empty while that server is not on."""
+
+    stack: str
+    name: str
+    owner: str
+    path: str
+    address: str
+    power: str
+
+
+def upstream(label: str) -> Upstream:
+    """Where the page of the stack with that label is, by one query. Raises NotFound."""
+    rows: list[Any] = list(
+        Stack.select(Stack.id, Stack.name, Stack.owner, Stack.page, Server.member, Server.power, Connection.address)
+        .join(Server, "LEFT JOIN", on=(Server.stack == Stack.id))
+        .join(Connection, "LEFT JOIN", on=(Connection.server == Server.id))
+        .where((Stack.label == label) & (Stack.state != "trashed"))
+        .order_by(Connection.position)
+        .dicts()
+    )
+    if not rows:
+        raise NotFound(f"cannot find a stack at {label}")
+    stack = rows[0]
+    page = stack["page"] or {"member": "", "port": 0, "path": "/"}
+    member = next((row for row in rows if row["member"] == page["member"] and row["address"]), None)
+    on = member is not None and member["power"] == "running"
+    return Upstream(
+        stack=stack["id"],
+        name=stack["name"],
+        owner=stack["owner"],
+        path=page["path"],
+        address=f"{member['address']}:{page['port']}" if member is not None and on else "",
+        power=member["power"] if member is not None else "stopped",
+    )
+
+
+def owned(actor: Actor, label: str) -> Upstream:
+    """The same, for its owner and administrators. Raises NotFound."""
+    found = upstream(label)
+    if found.owner != actor.id and not actor.admin:
+        raise NotFound(f"cannot find a stack at {label}")
+    return found

@@ -1,0 +1,79 @@
+"""Log-ins that fail are slowed down, for one name from one address, so that nobody locks out anybody else."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from origo.errors import TooMany
+
+FREE = 5
+"""Failures in a row before there is any wait."""
+LONGEST_WAIT = 60.0
+FORGOTTEN_AFTER = 900.0
+MOST = 10_000
+"""Names and addresses remembered; past that the oldest are forgotten."""
+
+
+@dataclass
+class Failures:
+    """How often in a row, when last, and until when further attempts are refused."""
+
+    count: int = 0
+    last: float = 0.0
+    until: float = 0.0
+
+
+class Attempt:
+    """One attempt that is going on: it has failed unless it says otherwise."""
+
+    right = False
+
+    def succeeded(self) -> None:
+        """The password was right: forget the failures before."""
+        self.right = True
+
+
+class Throttle:
+    """Counts failures in memory, for each name from each address."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[tuple[str, str], Failures] = OrderedDict()
+
+    @contextmanager
+    def attempt(self, name: str, address: str) -> Iterator[Attempt]:
+        """Let one attempt happen. Raises TooMany while the wait after the last failure lasts."""
+        key = (name[:100], address)
+        self._count(key)
+        attempt = Attempt()
+        try:
+            yield attempt
+        finally:
+            if attempt.right:
+                with self._lock:
+                    self._failures.pop(key, None)
+
+    def _count(self, key: tuple[str, str]) -> None:
+        # Counted before the password is looked at, so that many attempts at once gain nothing.
+        now = time.monotonic()
+        with self._lock:
+            failures = self._failures.pop(key, Failures())
+            if now - failures.last > FORGOTTEN_AFTER:
+                failures = Failures()
+            self._failures[key] = failures
+            if now < failures.until:
+                wait = int(failures.until - now) + 1
+                raise TooMany(
+                    "cannot log in: too many failed attempts",
+                    hint=f"try again in {wait} seconds",
+                    details={"retry_after": wait},
+                )
+            failures.count += 1
+            failures.last = now
+            if failures.count > FREE:
+                failures.until = now + min(LONGEST_WAIT, 2.0 ** (failures.count - FREE - 1))
+            while len(self._failures) > MOST:
+                self._failures.popitem(last=False)
