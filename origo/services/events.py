@@ -7,7 +7,8 @@ from origo.operations.core import Core
 from origo.services import access
 from origo.services.access import Actor
 
-HEARTBEAT_SECONDS = 15
+LOOK_SECONDS = 1.0
+"""How often a stream looks up while nothing happens, so that it can end."""
 
 
 def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def show_event(event: Any) -> dict[str, Any]:
 def _follow(core: Core, visible_to: str | None, after: int) -> Iterator[dict[str, Any] | None]:
     seen = core.events.newest() if after < 0 else after
     while True:
-        newest = core.events.wait(seen, HEARTBEAT_SECONDS)
+        newest = core.events.wait(seen, LOOK_SECONDS)
         found = core.events.since(seen, 500, visible_to)
         yield from (show_event(event) for event in found)
         if not found:

@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from origo.errors import BadInput, TooLarge
 
 BODY_LIMIT = 1 << 20
 WAIT_LIMIT = 30
 PROBLEMS_SHOWN = 20
+MASS_BYTES, MOST_FIELDS = 8192, 100
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
@@ -27,6 +29,7 @@ def body(environ: Mapping[str, Any], model: type[BaseModel] | None) -> BaseModel
     kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise BadInput("cannot read the body: its Content-Type is not application/json")
+    _refuse_masses(data)
     try:
         return model.model_validate_json(data)
     except ValidationError as invalid:
@@ -78,12 +81,28 @@ def _read(environ: Mapping[str, Any]) -> bytes:
             raise _too_large()
         data: bytes = environ["wsgi.input"].read(int(length))
     elif "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        data = environ["wsgi.input"].read(BODY_LIMIT + 1)
+        try:
+            data = environ["wsgi.input"].read(BODY_LIMIT + 1)
+        except OSError:  # the server itself counts the chunks
+            raise _too_large() from None
+        except ValueError:
+            raise BadInput("cannot read the body: its chunks are malformed") from None
     else:
         data = b""
     if len(data) > BODY_LIMIT:
         raise _too_large()
     return data
+
+
+def _refuse_masses(data: bytes) -> None:
+    """A long body with thousands of unknown fields would make as many problems, and nobody reads more than a few."""
+    if len(data) > MASS_BYTES:
+        try:
+            found = from_json(data)
+        except ValueError:
+            return
+        if isinstance(found, dict) and len(found) > MOST_FIELDS:
+            raise BadInput(f"cannot use the body: it has {len(found)} fields")
 
 
 def _too_large() -> TooLarge:

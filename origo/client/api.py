@@ -1,4 +1,4 @@
-"""The only HTTP client of the API: over the engine's unix socket, or over https with a token."""
+"""The client of the API: over the engine's unix socket, or over https with a token."""
 
 import contextlib
 import json
