@@ -1,0 +1,253 @@
+"""The proof that a kind of operation converges: disturbed at every point in every way, and compared in the end.
+
+Each trial forks a daemon that is killed (or made to fail) at one point, and another one that finds what it left and
+finishes. In the end the world must be exactly that of an undisturbed run, or exactly that of before.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from origo import model
+from origo.errors import Conflict
+from origo.operations.engine import Engine
+from origo.operations.plan import Plan
+from origo.testing import forks, worlds
+from origo.testing.killing import Point, Trap, Way, arm
+
+Ended = tuple[str, dict[str, str]]
+"""How an operation ended, and the world then."""
+
+SECONDS = 20
+"""How long an operation on fakes may take until it has ended."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How one kind of operation is put to the proof, in a folder of its own."""
+
+    title: str
+    """The kind, and what is special about this case if there are several."""
+    prepare: Callable[[Path], object]
+    """Make the world of before: database and files."""
+    open: Callable[[Path], Engine]
+    """What a starting daemon does: connect to the database, make drivers and the engine, which is not started yet."""
+    submit: Callable[[Path, Engine, bool], Any]
+    """Submit the operation in that folder's world, or (True) ask for its plan."""
+    check: Callable[[Path, str], object] = lambda folder, status: None
+    """Look at the world in the end, beyond its being the same; raises AssertionError."""
+    ignore: frozenset[str] = frozenset()
+    """Tables and files that may differ."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One disturbance at one point, and how the operation ended: done, undone, or never begun."""
+
+    point: Point
+    way: Way
+    ended: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """All trials of a scenario, which all converged. `steps` are (name, whether it is the commit point)."""
+
+    title: str
+    summary: str
+    steps: tuple[tuple[str, bool], ...]
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
+class _Calm:
+    """What an undisturbed run shows."""
+
+    summary: str
+    steps: tuple[tuple[str, bool], ...]
+    passed: tuple[Point, ...]
+    world: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One trial to be made: at the point of that number; `fail_after` first turns the operation back at that step."""
+
+    at: int
+    point: Point
+    way: Way
+    fail_after: int | None
+
+
+def prove(scenario: Scenario, folder: Path) -> Proof:
+    """Disturb it at every point in every way. Raises AssertionError with what did not converge."""
+    before = folder / "before"
+    before.mkdir(parents=True)
+    world = forks.run(lambda: _prepare(scenario, before))
+    calm: _Calm = forks.run(lambda: _undisturbed(scenario, _copy(before, folder / "calm")))
+    undoable = next((index for index, (_, commit) in enumerate(calm.steps) if commit), len(calm.steps) - 1)
+    back = forks.run(lambda: _turned_back(scenario, _copy(before, folder / "back"), undoable))
+    plans = [_Plan(at, point, way, None) for at, point in enumerate(calm.passed) for way in _ways(point)]
+    plans += [
+        _Plan(at, point, way, undoable)
+        for at, point in enumerate(back)
+        if point.direction == "undo"
+        for way in _ways(point)
+    ]
+
+    def attempt(numbered: tuple[int, _Plan]) -> tuple[str, str]:
+        number, plan = numbered
+        place = _copy(before, folder / f"trial-{number}")
+        ended, after = _disturbed(scenario, place, plan)
+        shutil.rmtree(place)
+        return ended, worlds.difference(calm.world if ended == "done" else world, after)
+
+    results = forks.spread(attempt, list(enumerate(plans)))
+    wrong = [
+        f"{plan.way} at {plan.point}: {ended}, but\n{difference}"
+        for plan, (ended, difference) in zip(plans, results, strict=True)
+        if difference
+    ]
+    assert not wrong, "\n".join([f"{scenario.title}: {len(wrong)} of {len(plans)} did not converge", *wrong[:5]])
+    trials = (Trial(plan.point, plan.way, ended) for plan, (ended, _) in zip(plans, results, strict=True))
+    return Proof(scenario.title, calm.summary, calm.steps, tuple(trials))
+
+
+def harass(scenario: Scenario, folder: Path, kills: Sequence[int], *, cancel: bool = False) -> Ended:
+    """Kill one daemon after the other, each at the point of that number (if it comes so far), then let one finish.
+
+    With `cancel` a person cancels it after the first kill. Returns how it ended, and the world then.
+    """
+    folder.mkdir(parents=True)
+    forks.run(lambda: _prepare(scenario, folder))
+    begun = False
+
+    def go(at: int | None) -> Ended:
+        engine = scenario.open(folder)
+        trap = Trap(at)
+        if not begun:
+            return _ended(scenario, folder, _run(scenario, folder, engine, trap))
+        return _resume(scenario, folder, engine, trap, cancel=cancel)
+
+    for at in [*kills, None]:
+        outcome = forks.Child(functools.partial(go, at), 2 * SECONDS).outcome()
+        assert not outcome.error, outcome.error
+        begun = begun or forks.run(lambda: _begun(scenario, folder))
+    return outcome.value
+
+
+def _ways(point: Point) -> Iterator[Way]:
+    yield "kill"
+    if point.direction == "do":
+        yield "cancel"
+    if point.step >= 0 and not point.name.endswith(" commit"):
+        yield "fail"
+
+
+def _prepare(scenario: Scenario, folder: Path) -> dict[str, str]:
+    worlds.no_chance("prepare")
+    scenario.prepare(folder)
+    engine = scenario.open(folder)
+    world = worlds.snapshot(folder, scenario.ignore)
+    engine.stop()
+    model.database.close()
+    return world
+
+
+def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
+    """Run it with nothing in its way, after its plan, which must say what then happens and change nothing."""
+    engine = scenario.open(folder)
+    world = worlds.snapshot(folder, scenario.ignore)
+    plan = scenario.submit(folder, engine, True)
+    assert isinstance(plan, Plan), "a plan was asked for"
+    changed = worlds.difference(world, worlds.snapshot(folder, scenario.ignore))
+    assert not changed, f"the plan changed the world:\n{changed}"
+    trap = Trap()
+    row = _run(scenario, folder, engine, trap)
+    assert row.status == "done", f"undisturbed it ended as {row.status}: {row.error} {row.note}"
+    assert [step.name for step in plan.steps] == row.steps, "plan and journal do not have the same steps"
+    scenario.check(folder, row.status)
+    return _Calm(
+        summary=(type(engine.kinds()[row.kind]).__doc__ or "").strip().split("\n")[0],
+        steps=tuple((step.name, step.commit) for step in plan.steps),
+        passed=tuple(trap.passed),
+        world=worlds.snapshot(folder, scenario.ignore),
+    )
+
+
+def _turned_back(scenario: Scenario, folder: Path, step: int) -> tuple[Point, ...]:
+    trap = Trap(fail_after=step)
+    row = _run(scenario, folder, scenario.open(folder), trap)
+    assert row.status == "undone", f"after a failure it ended as {row.status}: {row.error} {row.note}"
+    return tuple(trap.passed)
+
+
+def _disturbed(scenario: Scenario, folder: Path, plan: _Plan) -> Ended:
+    """How it ended, and the world then."""
+    way: Way = "fail" if plan.way == "fail" else "kill"
+    trap = Trap(plan.at, way, plan.fail_after)
+
+    def first() -> Ended:
+        row = _run(scenario, folder, scenario.open(folder), trap)
+        return _ended(scenario, folder, row)
+
+    outcome: forks.Outcome[Ended] = forks.Child(first, 2 * SECONDS).outcome()
+    assert not outcome.error, f"{plan}:\n{outcome.error}"
+    if outcome.signal == signal.SIGKILL and way == "kill":
+        return forks.run(lambda: _resumed(scenario, folder, plan), 2 * SECONDS)
+    assert way == "fail" and not outcome.signal, f"{plan}: not reached, or ended by signal {outcome.signal}"
+    return outcome.value
+
+
+def _resumed(scenario: Scenario, folder: Path, plan: _Plan) -> Ended:
+    return _resume(scenario, folder, scenario.open(folder), Trap(), cancel=plan.way == "cancel")
+
+
+def _resume(scenario: Scenario, folder: Path, engine: Engine, trap: Trap, *, cancel: bool) -> Ended:
+    """What a new daemon makes of it; with `cancel` a person is quicker than the daemon."""
+    rows = [row for row in model.OperationRow.select() if row.ended is None]
+    if cancel:
+        for row in rows:
+            try:
+                engine.cancel(row.id)
+            except Conflict as error:
+                assert "past the point" in error.message, error
+    arm(trap, engine.kinds())
+    worlds.no_chance("another process")
+    engine.start()
+    for row in rows:
+        engine.wait(row.id, SECONDS)
+    newest = model.OperationRow.select().order_by(model.OperationRow.id.desc()).first()
+    return _ended(scenario, folder, newest)
+
+
+def _begun(scenario: Scenario, folder: Path) -> bool:
+    scenario.open(folder)
+    return bool(model.OperationRow.select().count())
+
+
+def _run(scenario: Scenario, folder: Path, engine: Engine, trap: Trap) -> model.OperationRow:
+    arm(trap, engine.kinds())
+    engine.start()
+    worlds.no_chance("run")
+    return engine.wait(scenario.submit(folder, engine, False).id, SECONDS)
+
+
+def _ended(scenario: Scenario, folder: Path, row: model.OperationRow | None) -> Ended:
+    status = "never begun" if row is None else row.status
+    if row is not None:
+        assert status in ("done", "undone"), f"it is {status} at step {row.step}: {row.error} {row.note}"
+        assert row.attempts == 0 and row.ended, f"an ended operation has no attempts open: {row.__data__}"
+    scenario.check(folder, status)
+    return status, worlds.snapshot(folder, scenario.ignore)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    shutil.copytree(source, target, symlinks=True)
+    return target
