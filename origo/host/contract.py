@@ -60,6 +60,8 @@ class Job:
     group: str
     report: Callable[[float, str], None] = field(default=lambda fraction, text: None)
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    hosts: set["Host"] = field(default_factory=set, compare=False)
+    """Where something was started for it; so that who began the job knows where to look for what is left."""
 
 
 _job: contextvars.ContextVar[Job | None] = contextvars.ContextVar("job", default=None)

@@ -30,7 +30,9 @@ class LocalHost(Host):
         limits: Limits | None = None,
     ) -> Command:
         """The process to start: `argv` behind what reduces its rights, with the group of the current job."""
-        group = current_job().group or f"command-{secrets.token_hex(8)}"
+        work = current_job()
+        work.hosts.add(self)
+        group = work.group or f"command-{secrets.token_hex(8)}"
         words = prefix(niced=niced, user=self._user(user) if user else None, limits=limits)
         return Command((*words, *argv), environment(group, env), tuple(argv), group)
 

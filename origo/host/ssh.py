@@ -67,7 +67,9 @@ class SshHost(Host):
         ending: str = "",
     ) -> Command:
         """The same, with `ending` as the shell's word after the command."""
-        group = current_job().group or f"command-{secrets.token_hex(8)}"
+        work = current_job()
+        work.hosts.add(self)
+        group = work.group or f"command-{secrets.token_hex(8)}"
         words = prefix(niced=niced, user=self._user(user) if user else None, limits=limits)
         variables = [f"{name}={value}" for name, value in environment(group, env).items()]
         # The shell stays as the parent: a command that dies by a signal then has a status (128 + its number).

@@ -147,7 +147,8 @@ class Run:
             with host.job(work):
                 (step.do if direction == "do" else step.undo)(self._context)
         finally:
-            self._around.end_group(group)
+            for machine in work.hosts:
+                machine.end(group)
         self._repeated = False
 
     def _is_cancelled(self) -> bool:
