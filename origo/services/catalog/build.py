@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from origo.host import Host, report
-from origo.services.catalog import build_data, build_small, build_tree
+from origo.services.catalog import build_data, build_full, build_small, build_tree
 from origo.services.catalog.build_work import Part, Work, check, part
 from origo.services.catalog.descriptor import MasterFile
 from origo.services.catalog.recipe import Recipe
@@ -17,6 +17,7 @@ from origo.services.catalog.recipe import Recipe
 GENERATION = 1
 """Raised whenever the same recipe would be built into something else."""
 ROLES: tuple[Literal["system"], Literal["data"]] = ("system", "data")
+HERE = Path(__file__).parent
 HALF = ".half"
 """What a file is called until it is whole."""
 
@@ -78,7 +79,7 @@ def build_master(
     host.make_folder(work_folder, mode=0o700)
     one = part(recipe, master.members[0], folder)
     work = Work(recipe, one.server, one.folder, host, Path(work_folder), Path(cache_folder), log, fresh)
-    raw = _small(work, master)
+    raw = _raw(work, master)
     check()
     report(0.9, "writing the image")
     half = target_path + HALF
@@ -102,7 +103,9 @@ def discard(work_folder: str, target_path: str = "") -> None:
         Path(target_path + HALF).unlink(missing_ok=True)
 
 
-def _small(work: Work, master: Master) -> Path:
+def _raw(work: Work, master: Master) -> Path:
+    if work.base.form == "full":
+        return build_full.disk(work, master.role, master.size_bytes)
     tree = build_small.tree(work, master.role)
     if master.role == "system":
         return build_small.disk(work, tree, master.size_bytes)
@@ -114,11 +117,12 @@ def _small(work: Work, master: Master) -> Path:
 
 def _ingredients(one: Part, role: str) -> dict[str, Any]:
     """All that decides what is on a disk, and nothing else."""
-    if role == "data" and one.base.form == "small" and not one.content.packages:
+    small = one.base.form == "small"
+    if role == "data" and small and not one.content.packages:
         return {"form": "small", "files": _files(one, "data")}
     return {
         "generation": GENERATION,
-        "guest": [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(build_small.GUEST.iterdir())],
+        "guest": [_digest(path) for path in sorted((HERE / ("guest" if small else "full")).iterdir())],
         "base": asdict(one.base),
         "content": asdict(replace(one.content, files=())),
         "mount": one.mount,
@@ -129,6 +133,10 @@ def _ingredients(one: Part, role: str) -> dict[str, Any]:
 def _files(one: Part, role: str) -> list[tuple[str, int, str, str]]:
     found = build_tree.entries(one.files(role), one.folder)
     return [(entry.target, entry.mode, entry.owner, hashlib.sha256(entry.data).hexdigest()) for entry in found]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _hash(value: Any) -> str:

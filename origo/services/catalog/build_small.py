@@ -42,7 +42,7 @@ def tree(work: Work, role: str) -> Path:
     tree = work.path / "tree"
     tree.mkdir()
     if role == "system" or work.content.packages:
-        with alone(work.cache):
+        with alone(work.cache / "apt"):
             packages, kernels = _fetched(work, role)
         report(0.5, "unpacking")
         _unpack(work.host, packages, tree)

@@ -62,10 +62,11 @@ def part(recipe: Recipe, member: str, folder: str | Path) -> Part:
 
 
 @contextlib.contextmanager
-def alone(cache: Path) -> Iterator[None]:
-    """Let one build at a time change the cache; the others wait, and may be cancelled meanwhile."""
-    cache.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(cache / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def alone(folder: Path) -> Iterator[None]:
+    """Let one build at a time change a folder of the cache; the others wait, and may be cancelled meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         while True:
             try:

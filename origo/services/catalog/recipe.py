@@ -12,6 +12,7 @@ from origo.services.catalog.recipe_fields import (
     Line,
     Memory,
     Mode,
+    Mount,
     Name,
     Owner,
     Package,
@@ -89,7 +90,7 @@ class Data:
     __pydantic_config__: ClassVar[ConfigDict] = REFUSE_UNKNOWN
 
     size_bytes: Annotated[DiskSize, Field(alias="size")]
-    mount: TreePath
+    mount: Mount
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ Owner = Annotated[
 Sha256 = Annotated[str, _text(64), _matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 TreePath = Annotated[str, _text(500), AfterValidator(clean), AfterValidator(_tree_path)]
 SourcePath = Annotated[str, _text(500), AfterValidator(clean), AfterValidator(_source_path)]
+Mount = Annotated[TreePath, _matching("[A-Za-z0-9/._-]+", "a path of letters, digits, '.', '_' and '-'")]
 UrlPath = Annotated[str, _text(500), AfterValidator(clean), AfterValidator(_url_path)]
 Mode = Annotated[int, BeforeValidator(_mode)]
 Memory = Annotated[int, _size(32 << 20, 1 << 40)]
