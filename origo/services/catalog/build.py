@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from origo import disks
 from origo.host import Host, report
 from origo.services.catalog import build_data, build_full, build_small, build_tree
 from origo.services.catalog.build_work import Part, Work, check, part
-from origo.services.catalog.descriptor import MasterFile
 from origo.services.catalog.recipe import Recipe
 
 GENERATION = 1
@@ -83,17 +83,10 @@ def build_master(
     check()
     report(0.9, "writing the image")
     half = target_path + HALF
-    host.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), half], timeout=3600)
+    disks.convert(host, str(raw), "raw", half, "qcow2")
     host.rename(half, target_path)
     discard(work_folder)
     report(1.0, "built")
-
-
-def master_file(host: Host, master: Master, path: str) -> MasterFile:
-    """What the descriptor says of a master whose file is at `path`."""
-    sha256 = host.run(["sha256sum", "--binary", path], timeout=3600).text.split()[0].lstrip("\\")
-    size = host.stat(path).size_bytes
-    return MasterFile(master.role, master.members, master.digest, sha256, size, master.size_bytes)
 
 
 def discard(work_folder: str, target_path: str = "") -> None:
