@@ -117,7 +117,12 @@ class Engine:
         return row
 
     def start(self) -> None:
-        """Take up every unfinished operation where it was, behind the caller's back, and run what is submitted."""
+        """Take up every unfinished operation where it was, behind the caller's back, and run what is submitted.
+
+        After `stop` it does nothing.
+        """
+        if self._stopping:
+            return
         columns = (OperationRow.id, OperationRow.status, OperationRow.locks, OperationRow.cancel)
         rows = list(OperationRow.select(*columns).where(OperationRow.status << UNFINISHED).order_by(OperationRow.id))
         with self._guard:

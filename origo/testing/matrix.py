@@ -1,0 +1,66 @@
+"""The proofs of all kinds of operations as a page for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from origo.testing.killing import Direction, Way
+from origo.testing.proof import Proof
+
+HEAD = """\
+# Operations
+
+Every change that lasts is an operation: a list of steps that is journaled, survives a crash at any point, and is
+undone when it fails. This page is made by `tests/functional/test_operations_matrix.py --regen`.
+
+For each step it says how many points there are at which a test disturbed it, and how the operation ended each time; in
+the end all rows, all files and all that the drivers made were exactly as after an undisturbed run (*done*), or exactly
+as before (*undone*).
+
+* **killed**: the daemon was ended by SIGKILL, and another one continued.
+* **cancelled**: the same, and a person cancelled the operation before it was continued. Once the **commit point** is
+  done there is no way back, and it is done all the same.
+* **failed**: a call of a driver or a host, or the step itself, raised an error.
+* **undo**: the same while the operation was being undone, after a failure at the end of the last step that can be.
+
+Being taken up (written into the journal, then begun) is the line without a number.
+"""
+
+COLUMNS: tuple[tuple[str, Direction, Way], ...] = (
+    ("killed", "do", "kill"),
+    ("cancelled", "do", "cancel"),
+    ("failed", "do", "fail"),
+    ("undo killed", "undo", "kill"),
+    ("undo failed", "undo", "fail"),
+)
+
+
+def page(proofs: Sequence[Proof]) -> str:
+    """The whole page, the same for the same proofs."""
+    trials = sum(len(proof.trials) for proof in proofs)
+    summary = f"{len(proofs)} cases, {trials} disturbances, all of which converged.\n"
+    return "\n".join([HEAD, summary, *(_section(proof) for proof in sorted(proofs, key=lambda proof: proof.title))])
+
+
+def _section(proof: Proof) -> str:
+    titles = " | ".join(title for title, _, _ in COLUMNS)
+    lines = [f"## {proof.title}", "", proof.summary, "", f"| step | {titles} |", f"|---{'|---' * len(COLUMNS)}|"]
+    names = ["", *(_step(number, *step) for number, step in enumerate(proof.steps, 1))]
+    for index, name in enumerate(names, -1):
+        cells = (_cell(proof, index, direction, way) for _, direction, way in COLUMNS)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _step(number: int, name: str, commit: bool) -> str:
+    return f"{number}. {name}{' (**commit point**)' if commit else ''}"
+
+
+def _cell(proof: Proof, step: int, direction: Direction, way: Way) -> str:
+    ends = Counter(
+        trial.ended
+        for trial in proof.trials
+        if trial.point.step == step and trial.point.direction == direction and trial.way == way
+    )
+    return ", ".join(f"{count} {ended}" for ended, count in sorted(ends.items())) or "–"
