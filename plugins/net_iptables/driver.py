@@ -1,0 +1,214 @@
+"""Makes a Linux host's bridges, rules and taps as desired; what it needs to know it asks the host, never its memory."""
+
+import contextlib
+import ipaddress
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from origo_plugins.net_iptables import commands, dnsmasq, guard, names, parse, probe, rules
+from origo_plugins.net_iptables.parse import Bridge, Guarded
+
+from origo.contracts import ConnectionType, Desired, Facts, Lack, Network, NetworkSpec, ServiceSpec
+from origo.errors import CommandFailed, Conflict, NotFound, OrigoError
+from origo.host import Host
+
+T = TypeVar("T")
+TYPES = (ConnectionType("internal", "Internal", {"type": "object", "properties": {}, "additionalProperties": False}),)
+
+
+class IptablesNetwork(Network):
+    """Options: `state` (folder of dnsmasq's files, readable by its user), `mtu`, `resolver` (whom dnsmasq asks)."""
+
+    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
+        super().__init__(host, options)
+        self.state = options.get("state", "/var/lib/origo/network")
+        self.mtu = options.get("mtu", "1500")
+        self.resolver = options.get("resolver", "/etc/resolv.conf")
+        self._lock = threading.Lock()
+
+    def check(self) -> list[Lack]:
+        """Commands and kernel features, tried in a network namespace that is gone at once."""
+        return probe.lacks(self.host, self.state)
+
+    def info(self) -> Facts:
+        """Its name and the version of nft."""
+        version = self.host.run(["nft", "--version"]).text.split()
+        return Facts("Bridges, iptables and dnsmasq", version=version[1].lstrip("v") if len(version) > 1 else "")
+
+    def types(self) -> tuple[ConnectionType, ...]:
+        """Internal connections."""
+        return TYPES
+
+    def services(self, desired: Desired) -> tuple[ServiceSpec, ...]:
+        """A dnsmasq for each network with a connection up, named `dnsmasq-<bridge>`."""
+        return dnsmasq.services(desired, self.state, self.mtu, self.resolver)
+
+    def render(self, desired: Desired) -> str:
+        """As on a host that has nothing yet."""
+        networks = _sorted(desired.networks)
+        parts = [
+            ("iptables-restore --noflush", rules.restore_text(networks, (), parse.Rules({}))),
+            ("ip -batch -", commands.batch_text(networks, (), {}, self.mtu)),
+            ("sysctl", " ".join(commands.kernel_settings(networks)) + "\n"),
+            ("nft -f -", guard.CHAINS + guard.elements(_sorted(desired.connections))),
+        ]
+        for service in self.services(desired):
+            parts.append((service.name, " ".join(service.argv) + "\n"))
+            parts += list(service.files.items())
+        return "\n".join(f"# {title}\n{text}" for title, text in parts if text.strip())
+
+    def current(self) -> frozenset[str]:
+        """Networks whose bridge is up and to whose chains the host leads, and connections whose tap is guarded."""
+        seen = parse.rules(self._ask(commands.READ_RULES))
+        bridges = parse.bridges(self._ask(commands.READ_BRIDGES)).values()
+        networks = {one.id for one in bridges if one.id and one.up and rules.complete(one.name, seen)}
+        return frozenset(networks | set(self._guarded() or ()))
+
+    def apply(self, desired: Desired, changed: frozenset[str] | None) -> None:
+        """New connections alone cost one `nft`; networks one `iptables-restore`, one `ip -batch` and one `sysctl`."""
+        ids = {*desired.networks, *desired.connections} if changed is None else changed
+        for id in ids & set(desired.networks):
+            names.check_network(desired.networks[id])
+        for id in ids & set(desired.connections):
+            one = desired.connections[id]
+            names.check_connection(one, desired.networks.get(one.network))
+        with self._lock:
+            if changed is None:
+                self._restore(desired)
+            else:
+                self._change(desired, changed)
+
+    # -- some keys
+
+    def _change(self, desired: Desired, changed: frozenset[str]) -> None:
+        networks = [desired.networks[id] for id in sorted(changed & set(desired.networks))]
+        connections = [desired.connections[id] for id in sorted(changed & set(desired.connections))]
+        gone = changed - set(desired.networks) - set(desired.connections)
+        if connections and not networks and not gone:
+            # What is there already stays and costs nothing; a missing table or another address is refused as a whole.
+            with contextlib.suppress(CommandFailed):
+                self._tell(commands.NFT, guard.elements(connections))
+                return
+        seen = parse.bridges(self._ask(commands.READ_BRIDGES)) if networks or gone else {}
+        stale = [one.name for one in seen.values() if one.id in gone]
+        new = [one for one in networks if one.bridge not in seen or one.bridge in stale]
+        try:
+            self._networks(networks, stale, seen)
+            guarded = self._guarded()
+            if guarded is None:
+                self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
+            else:
+                _refuse_taken_taps(desired, changed, guarded)
+                self._tell(commands.NFT, guard.delta(connections, gone, guarded))
+                self._detach(guarded[id].tap for id in gone if id in guarded)
+        except BaseException:
+            with contextlib.suppress(OrigoError):
+                self._networks((), [one.bridge for one in new], parse.bridges(self._ask(commands.READ_BRIDGES)))
+            raise
+
+    def _networks(self, networks: Sequence[NetworkSpec], gone: Iterable[str], seen: dict[str, Bridge]) -> None:
+        """Rules come before the bridge and go after it, so that there is never a bridge without walls."""
+        half_made = [one.bridge for one in networks if one.bridge in seen and seen[one.bridge].id == ""]
+        ended = sorted({*half_made, *(name for name in gone)})
+        if not networks and not ended:
+            return
+        kept = {name: one for name, one in seen.items() if name not in ended}
+        self._refuse_strangers(networks, kept)
+        self._tell(commands.BATCH, commands.batch_text((), [name for name in ended if name in seen], {}, self.mtu))
+        text = rules.restore_text(networks, ended, parse.rules(self._ask(commands.READ_RULES)))
+        self._tell(commands.RESTORE, text)
+        self._make(networks, kept)
+        self._forget(set(ended) - {one.bridge for one in networks})
+
+    def _make(self, networks: Sequence[NetworkSpec], seen: dict[str, Bridge]) -> None:
+        for one in networks:
+            self.host.make_folder(f"{self.state}/{one.bridge}")
+        self._tell(commands.BATCH, commands.batch_text(networks, (), seen, self.mtu))
+        settings = commands.kernel_settings(networks)
+        if settings:
+            self.host.run(settings)
+
+    # -- everything
+
+    def _restore(self, desired: Desired) -> None:
+        networks, connections = _sorted(desired.networks), _sorted(desired.connections)
+        seen = parse.bridges(self._ask(commands.READ_BRIDGES))
+        wanted = {one.bridge: one.id for one in networks}
+        stale = [one.name for one in seen.values() if one.id is not None and wanted.get(one.name) != one.id]
+        kept = {name: one for name, one in seen.items() if name not in stale}
+        self._refuse_strangers(networks, kept)
+        guarded = self._guarded() or {}
+        self._tell(commands.BATCH, commands.batch_text((), stale, {}, self.mtu))
+        text = rules.restore_text(networks, stale, parse.rules(self._ask(commands.READ_RULES)), everything=True)
+        self._tell(commands.RESTORE, text)
+        self._make(networks, kept)
+        self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
+        self._forget(set(stale) - set(wanted))
+        self._detach(one.tap for one in guarded.values() if one.id not in desired.connections)
+        self._attach({one.tap: desired.networks[one.network].bridge for one in connections})
+
+    def _attach(self, bridges: Mapping[str, str]) -> None:
+        """Put taps that are there back on their bridge, which somebody may have removed under a running guest."""
+        masters = parse.masters(self._ask(commands.READ_LINKS))
+        moved = [(tap, bridge) for tap, bridge in bridges.items() if masters.get(tap, bridge) != bridge]
+        self._tell(commands.BATCH, commands.port_text(moved))
+
+    # -- the host
+
+    def _ask(self, argv: Sequence[str]) -> str:
+        return self.host.run(argv).text
+
+    def _tell(self, argv: Sequence[str], text: str) -> None:
+        if text:
+            self.host.run(argv, input=text.encode())
+
+    def _guarded(self) -> dict[str, Guarded] | None:
+        """The guarded connections, or None if there is no table of ours."""
+        answer = self.host.run(guard.LIST, check=False)
+        return parse.guarded(answer.text) if answer.code == 0 else None
+
+    def _detach(self, taps: Iterable[str]) -> None:
+        """An unguarded tap must not stay on the bridge."""
+        left = [(tap, "") for tap in taps if self.host.exists(f"/sys/class/net/{tap}/brport")]
+        self._tell(commands.BATCH, commands.port_text(left))
+
+    def _forget(self, bridges: Iterable[str]) -> None:
+        """Remove what dnsmasq has left of these networks."""
+        for bridge in bridges:
+            folder = f"{self.state}/{bridge}"
+            with contextlib.suppress(NotFound):
+                for name in self.host.list(folder):
+                    self.host.remove(f"{folder}/{name}")
+                self.host.remove(folder)
+
+    def _refuse_strangers(self, networks: Sequence[NetworkSpec], seen: Mapping[str, Bridge]) -> None:
+        """Raises Conflict for a link that is not ours, or a subnet that the host reaches elsewhere."""
+        new = [one for one in networks if one.bridge not in seen]
+        for one in networks:
+            there = seen.get(one.bridge)
+            if (there and there.id != one.id) or (not there and self.host.exists(f"/sys/class/net/{one.bridge}/mtu")):
+                raise Conflict(f"cannot make the bridge {one.bridge}: there is a link of that name that is not its own")
+        if not new:
+            return
+        ours = {one.name for one in seen.values() if one.id is not None} | {one.bridge for one in networks}
+        for target, link in parse.routes(self._ask(commands.READ_ROUTES)):
+            for one in new:
+                if link not in ours and target.overlaps(ipaddress.IPv4Network(one.subnet)):
+                    raise Conflict(
+                        f"cannot make the bridge {one.bridge}: this machine reaches {target} through {link}",
+                        hint=f"choose another subnet than {one.subnet}",
+                    )
+
+
+def _refuse_taken_taps(desired: Desired, changed: frozenset[str], guarded: Mapping[str, Guarded]) -> None:
+    """Raises Conflict if a tap is another connection's; one that goes in the same change gives its tap free."""
+    owners = {one.tap: one.id for one in guarded.values() if one.id not in changed}
+    for id in changed & set(desired.connections):
+        one = desired.connections[id]
+        if one.tap in owners:
+            raise Conflict(f"cannot connect {one.hostname}: the tap {one.tap} is the connection {owners[one.tap]}'s")
+
+
+def _sorted(things: Mapping[str, T]) -> list[T]:
+    return [things[id] for id in sorted(things)]

@@ -1,0 +1,81 @@
+"""What the host lacks: each kind of text is really applied, in a network namespace that is gone at once."""
+
+import contextlib
+
+from origo_plugins.net_iptables import commands, guard, parse, rules
+
+from origo.contracts import Desired, Lack, NetworkSpec
+from origo.contracts.network import ConnectionSpec
+from origo.errors import OrigoError
+from origo.host import Host
+
+PACKAGES = {
+    "ip": "iproute2",
+    "iptables-restore": "iptables",
+    "iptables-save": "iptables",
+    "nft": "nftables",
+    "dnsmasq": "dnsmasq-base",
+    "sysctl": "procps",
+}
+ALONE = ("unshare", "--net")
+
+
+def sample() -> Desired:
+    """One network with NAT and one connection: every kind of rule that there is."""
+    network = NetworkSpec("probe", "origo-probe", "10.255.255.0/24", "10.255.255.1", "nobody")
+    connection = ConnectionSpec("c", "probe", "internal", "52:54:00:00:00:01", "10.255.255.2", "origo-tap", "probe")
+    return Desired({network.id: network}, {connection.id: connection})
+
+
+def lacks(host: Host, state: str) -> list[Lack]:
+    """Missing commands first; with all of them there, what the kernel refuses."""
+    missing = [name for name in PACKAGES if not _works(host, [name, *_question(name)])]
+    if missing:
+        return [
+            Lack(f"{name} is not there or does not run", f"install the package {PACKAGES[name]}") for name in missing
+        ]
+    desired = sample()
+    networks, connections = list(desired.networks.values()), desired.connections.values()
+    tried = (
+        ("the kernel makes no bridges", commands.BATCH, commands.batch_text(networks, (), {}, "1500")),
+        ("the kernel refuses our iptables rules", commands.RESTORE, rules.restore_text(networks, (), parse.Rules({}))),
+        ("the kernel refuses our nft bridge table", commands.NFT, guard.CHAINS + guard.elements(connections)),
+    )
+    found = []
+    for sentence, argv, text in tried:
+        reason = _refusal(host, (*ALONE, *argv), text)
+        if reason:
+            found.append(Lack(f"{sentence}: {reason}", "use a kernel with bridge, conntrack and nf_tables modules"))
+    if not _works(host, ["test", "-w", "/proc/sys/net/ipv4/ip_forward"]):
+        found.append(Lack("forwarding between networks cannot be switched on", "run where /proc/sys/net is writable"))
+    return found + _unreadable(host, state)
+
+
+def _question(name: str) -> list[str]:
+    return {"ip": ["-Version"], "iptables-restore": ["--version"], "iptables-save": ["--version"]}.get(
+        name, ["--version"]
+    )
+
+
+def _works(host: Host, argv: list[str]) -> bool:
+    with contextlib.suppress(OrigoError):
+        return host.run(argv, check=False).code == 0
+    return False
+
+
+def _refusal(host: Host, argv: tuple[str, ...], text: str) -> str:
+    answer = host.run(argv, input=text.encode(), check=False)
+    if answer.code == 0:
+        return ""
+    lines = answer.err.decode(errors="replace").split("\n")
+    return next((line.strip() for line in lines if line.strip()), f"status {answer.code}")
+
+
+def _unreadable(host: Host, state: str) -> list[Lack]:
+    """dnsmasq reads its files again as its own user, so that one must get to them."""
+    if not host.exists(state):
+        return []
+    with contextlib.suppress(OrigoError):
+        if host.run(["test", "-x", state], user="dnsmasq", check=False).code != 0:
+            return [Lack(f"the user dnsmasq cannot reach {state}", f"chmod a+x {state} and the folders above it")]
+    return []
