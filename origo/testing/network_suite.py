@@ -13,7 +13,9 @@ import pytest
 
 from origo.contracts import ConnectionSpec, Desired, Network, NetworkSpec
 from origo.errors import BadInput, Conflict
+from origo.host import Job, job
 
+GROUP = "network-suite"
 Make = Callable[[], Network]
 
 
@@ -163,23 +165,21 @@ class NetworkSuite:
         before = desired(network(201), connection(201, 5), network(204))
         make().apply(before, None)
         after = desired(network(201), connection(201, 6), network(202), connection(202, 5), network(203, nat=True))
-        self.killed(lambda: make().apply(after, ids(after) | ids(before)), milliseconds / 1000)
+        self.killed(make(), lambda driver: driver.apply(after, ids(after) | ids(before)), milliseconds / 1000)
         make().apply(after, ids(after) | ids(before))
         assert make().current() == ids(after)
-        self.killed(lambda: make().apply(before, None), milliseconds / 1000)
+        self.killed(make(), lambda driver: driver.apply(before, None), milliseconds / 1000)
         make().apply(after, None)
         assert make().current() == ids(after)
 
-    def killed(self, work: Callable[[], None], seconds: float) -> None:
-        """Begin it in a process of its own and kill that, with the commands it started."""
+    def killed(self, driver: Network, work: Callable[[Network], None], seconds: float) -> None:
+        """Begin it in a process of its own, kill that, and end what it started, as the operations engine does."""
         pid = os.fork()
         if pid == 0:
-            os.setpgid(0, 0)
-            work()
+            with job(Job(group=GROUP)):
+                work(driver)
             os._exit(0)
         time.sleep(seconds)
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        driver.host.end(GROUP)

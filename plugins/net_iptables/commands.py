@@ -57,6 +57,11 @@ def port_text(moved: Iterable[tuple[str, str]]) -> str:
     )
 
 
+def release(bridge: str, address: str, mac: str) -> tuple[str, ...]:
+    """The command that gives a lease back, so that the next server may have that address at once."""
+    return ("dhcp_release", bridge, address, mac)
+
+
 def kernel_settings(networks: Iterable[NetworkSpec]) -> tuple[str, ...]:
     """The `sysctl` command for these networks, or nothing.
 

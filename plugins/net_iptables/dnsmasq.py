@@ -41,14 +41,17 @@ def _program(network: NetworkSpec, folder: str) -> Iterable[str]:
 
 
 def _addresses(network: NetworkSpec, folder: str, mtu: str) -> Iterable[str]:
-    """Only known hardware addresses are served; a network without NAT leads nowhere, so it has no router."""
+    """Only known hardware addresses are served, each its own address, so leases need not be kept over a restart.
+
+    A network without NAT leads nowhere, so it has no router.
+    """
     first, _, _ = network.subnet.partition("/")
     return (
         f"--dhcp-range={first},static,{_netmask(network.subnet)},{LEASE}",
         "--dhcp-authoritative",
         "--dhcp-ignore-names",
         f"--dhcp-hostsfile={folder}/addresses",
-        f"--dhcp-leasefile={folder}/leases",
+        "--leasefile-ro",
         f"--dhcp-option=option:mtu,{mtu}",
         f"--dhcp-option=option:router{',' + network.gateway if network.nat else ''}",
     )

@@ -18,11 +18,12 @@ TYPES = (ConnectionType("internal", "Internal", {"type": "object", "properties":
 
 
 class IptablesNetwork(Network):
-    """Options: `state` (folder of dnsmasq's files, readable by its user), `mtu`, `resolver` (whom dnsmasq asks)."""
+    """Options: `state`, the folder of dnsmasq's files, which its user must be able to reach (by default
+    /run/origo/network); `mtu` (1500); `resolver`, the file that names whom dnsmasq asks (/etc/resolv.conf)."""
 
     def __init__(self, host: Host, options: Mapping[str, str]) -> None:
         super().__init__(host, options)
-        self.state = options.get("state", "/var/lib/origo/network")
+        self.state = options.get("state", "/run/origo/network")
         self.mtu = options.get("mtu", "1500")
         self.resolver = options.get("resolver", "/etc/resolv.conf")
         self._lock = threading.Lock()
@@ -100,6 +101,7 @@ class IptablesNetwork(Network):
                 self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
             else:
                 _refuse_taken_taps(desired, changed, guarded)
+                self._release(guard.outdated(connections, gone, guarded), desired.networks.values())
                 self._tell(commands.NFT, guard.delta(connections, gone, guarded))
                 self._detach(guarded[id].tap for id in gone if id in guarded)
         except BaseException:
@@ -139,13 +141,15 @@ class IptablesNetwork(Network):
         kept = {name: one for name, one in seen.items() if name not in stale}
         self._refuse_strangers(networks, kept)
         guarded = self._guarded() or {}
+        gone = [id for id in guarded if id not in desired.connections]
+        self._release(guard.outdated(connections, gone, guarded), networks)
         self._tell(commands.BATCH, commands.batch_text((), stale, {}, self.mtu))
         text = rules.restore_text(networks, stale, parse.rules(self._ask(commands.READ_RULES)), everything=True)
         self._tell(commands.RESTORE, text)
         self._make(networks, kept)
         self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
         self._forget(set(stale) - set(wanted))
-        self._detach(one.tap for one in guarded.values() if one.id not in desired.connections)
+        self._detach(guarded[id].tap for id in gone)
         self._attach({one.tap: desired.networks[one.network].bridge for one in connections})
 
     def _attach(self, bridges: Mapping[str, str]) -> None:
@@ -167,6 +171,15 @@ class IptablesNetwork(Network):
         """The guarded connections, or None if there is no table of ours."""
         answer = self.host.run(guard.LIST, check=False)
         return parse.guarded(answer.text) if answer.code == 0 else None
+
+    def _release(self, guarded: Iterable[Guarded], networks: Iterable[NetworkSpec]) -> None:
+        """Let dnsmasq forget these leases; where none runs nobody listens, and there is nothing to forget."""
+        left = list(guarded)
+        subnets = [(ipaddress.IPv4Network(one.subnet), one.bridge) for one in networks] if left else []
+        for one in left:
+            address = ipaddress.IPv4Address(one.address)
+            for bridge in (name for subnet, name in subnets if address in subnet):
+                self.host.run(commands.release(bridge, one.address, one.mac), check=False)
 
     def _detach(self, taps: Iterable[str]) -> None:
         """An unguarded tap must not stay on the bridge."""

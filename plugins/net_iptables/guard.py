@@ -1,6 +1,6 @@
 """The nft bridge table that lets a guest speak only as itself: its own hardware address, IPv4 address, ARP."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from origo_plugins.net_iptables.names import TABLE
 from origo_plugins.net_iptables.parse import Guarded
@@ -23,6 +23,7 @@ table bridge {TABLE} {{
   }}
   chain guest {{
     ether type arp goto claims
+    ether type != ip drop
     iifname . ether saddr . ip saddr != @sources drop
     ip saddr {NOBODY} udp sport 68 udp dport 67 accept
     ip saddr {NOBODY} drop
@@ -45,11 +46,19 @@ def elements(connections: Iterable[ConnectionSpec]) -> str:
     return _text("add", [_guarded(one) for one in connections])
 
 
-def delta(connections: Iterable[ConnectionSpec], gone: Iterable[str], seen: dict[str, Guarded]) -> str:
+def delta(connections: Iterable[ConnectionSpec], gone: Iterable[str], seen: Mapping[str, Guarded]) -> str:
     """Text that guards `connections` as they are to be and the ids in `gone` no longer, given what is there."""
+    connections = list(connections)
     wanted = {one.id: _guarded(one) for one in connections}
-    old = [seen[id] for id in (*wanted, *gone) if id in seen and seen[id] != wanted.get(id)]
-    return _text("delete", old) + _text("add", [one for one in wanted.values() if seen.get(one.id) != one])
+    return _text("delete", outdated(connections, gone, seen)) + _text(
+        "add", [one for one in wanted.values() if seen.get(one.id) != one]
+    )
+
+
+def outdated(connections: Iterable[ConnectionSpec], gone: Iterable[str], seen: Mapping[str, Guarded]) -> list[Guarded]:
+    """What is there of these, but is to be otherwise or not at all."""
+    wanted = {one.id: _guarded(one) for one in connections}
+    return [seen[id] for id in (*wanted, *gone) if id in seen and seen[id] != wanted.get(id)]
 
 
 def _guarded(connection: ConnectionSpec) -> Guarded:

@@ -15,6 +15,7 @@ PACKAGES = {
     "iptables-save": "iptables",
     "nft": "nftables",
     "dnsmasq": "dnsmasq-base",
+    "dhcp_release": "dnsmasq-utils",
     "sysctl": "procps",
 }
 ALONE = ("unshare", "--net")
@@ -29,11 +30,9 @@ def sample() -> Desired:
 
 def lacks(host: Host, state: str) -> list[Lack]:
     """Missing commands first; with all of them there, what the kernel refuses."""
-    missing = [name for name in PACKAGES if not _works(host, [name, *_question(name)])]
+    missing = [name for name in PACKAGES if not _there(host, name)]
     if missing:
-        return [
-            Lack(f"{name} is not there or does not run", f"install the package {PACKAGES[name]}") for name in missing
-        ]
+        return [Lack(f"{name} cannot be started", f"install the package {PACKAGES[name]}") for name in missing]
     desired = sample()
     networks, connections = list(desired.networks.values()), desired.connections.values()
     tried = (
@@ -46,20 +45,16 @@ def lacks(host: Host, state: str) -> list[Lack]:
         reason = _refusal(host, (*ALONE, *argv), text)
         if reason:
             found.append(Lack(f"{sentence}: {reason}", "use a kernel with bridge, conntrack and nf_tables modules"))
-    if not _works(host, ["test", "-w", "/proc/sys/net/ipv4/ip_forward"]):
+    if host.run(["test", "-w", "/proc/sys/net/ipv4/ip_forward"], check=False).code != 0:
         found.append(Lack("forwarding between networks cannot be switched on", "run where /proc/sys/net is writable"))
     return found + _unreadable(host, state)
 
 
-def _question(name: str) -> list[str]:
-    return {"ip": ["-Version"], "iptables-restore": ["--version"], "iptables-save": ["--version"]}.get(
-        name, ["--version"]
-    )
-
-
-def _works(host: Host, argv: list[str]) -> bool:
+def _there(host: Host, name: str) -> bool:
+    """Whether it can be started; not all of them know the question, but all of them end."""
     with contextlib.suppress(OrigoError):
-        return host.run(argv, check=False).code == 0
+        host.run([name, "--version"], check=False)
+        return True
     return False
 
 

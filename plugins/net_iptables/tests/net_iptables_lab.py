@@ -1,6 +1,5 @@
 """A small world of network namespaces: guests behind veth pairs instead of taps, and a world outside."""
 
-import contextlib
 import subprocess
 import sys
 import time
@@ -15,6 +14,9 @@ from origo.supervise import Supervisor
 
 OUTSIDE = "192.0.2.2"
 ENGINE_OUTSIDE = "192.0.2.1"
+
+STATE, RESOLVER = Path("/run/lab"), Path("/run/lab-resolv.conf")
+"""Where the user dnsmasq gets to; a test's own folder is root's alone."""
 
 LEASE_SCRIPT = """#!/bin/sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
@@ -55,16 +57,16 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.chmod(0o755)
-        self.state = folder / "state"
+        self.state = STATE
         self.host = LocalHost()
         self.supervisor = Supervisor(str(folder / "services"), lambda name, sentence: None)
         self.programs: list[subprocess.Popen[bytes]] = []
         self.names: list[str] = []
-        (folder / "resolv.conf").write_text(f"nameserver {OUTSIDE}\n")
+        self.links: list[str] = []
+        RESOLVER.write_text(f"nameserver {OUTSIDE}\n")
 
     def driver(self) -> IptablesNetwork:
-        return IptablesNetwork(self.host, {"state": str(self.state), "resolver": str(self.folder / "resolv.conf")})
+        return IptablesNetwork(self.host, {"state": str(self.state), "resolver": str(RESOLVER)})
 
     def apply(self, desired: Desired, changed: frozenset[str] | None = None) -> None:
         """As the core does: first the host, then the programs."""
@@ -88,6 +90,7 @@ class Lab:
         """A world outside that knows no way back to guests, with a web server and a name server."""
         self.namespace("outside")
         run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "eth0", "netns", "outside")
+        self.links.append("up0")
         run("ip", "address", "add", f"{ENGINE_OUTSIDE}/24", "dev", "up0")
         run("ip", "link", "set", "up0", "up")
         run("ip", "-n", "outside", "address", "add", f"{OUTSIDE}/24", "dev", "eth0")
@@ -105,6 +108,7 @@ class Lab:
         name = f"guest-{connection.tap}"
         self.namespace(name)
         run("ip", "link", "add", connection.tap, "type", "veth", "peer", "name", "eth0", "netns", name)
+        self.links.append(connection.tap)
         bridge = f"origo{connection.network.removeprefix('network-')}"
         run("ip", "link", "set", connection.tap, "master", bridge, "up")
         run("ip", "-n", name, "link", "set", "eth0", "address", mac or connection.mac, "up")
@@ -155,9 +159,9 @@ class Lab:
         found = [line.split()[-1] for line in answer.stdout.splitlines() if line.startswith("Address")]
         return found[-1] if answer.returncode == 0 and len(found) > 1 else ""
 
-    def hears(self, sender: str, frame: bytes, receiver: str, *, within: float = 0.7) -> bool:
-        """Whether a frame that one guest sends arrives at another."""
-        listener = self.background(receiver, sys.executable, "-ISc", LISTEN, frame.hex(), str(within))
+    def hears(self, sender: str, frame: bytes, receiver: str, *, header: int = 14, within: float = 0.7) -> bool:
+        """Whether what follows the header of a frame that one guest sends arrives at another."""
+        listener = self.background(receiver, sys.executable, "-ISc", LISTEN, frame[header:].hex(), str(within))
         assert listener.stdout and listener.stdout.readline() == b"listening\n"
         sent = self.inside(sender, sys.executable, "-ISc", SEND, frame.hex())
         assert sent.returncode == 0, sent.stderr
@@ -176,10 +180,10 @@ class Lab:
             if program.stdout:
                 program.stdout.close()
         self.supervisor.stop_all()
+        for name in self.links:
+            run("ip", "link", "delete", name, check=False)
         for name in self.names:
             run("ip", "netns", "delete", name, check=False)
-        with contextlib.suppress(subprocess.CalledProcessError):
-            run("ip", "link", "delete", "up0")
         self.driver().apply(Desired(), None)
 
 

@@ -160,8 +160,8 @@ def test_an_impostor_is_not_heard(lab: Lab) -> None:
     assert not heard(arp_frame(foreign, bad.mac, bad.address, victim.address))
     assert not heard(ip_frame(bad.mac, bad.address, EVERYBODY, victim.address, b"a DHCP server", port=67))
     tagged = ip_frame(bad.mac, bad.address, EVERYBODY, victim.address, b"behind a tag")
-    assert not heard(tagged[:12] + b"\x81\x00\x00\x05" + tagged[12:])
-    assert not heard(b"\xff" * 6 + bytes.fromhex(bad.mac.replace(":", "")) + b"\x86\xdd" + bytes(40) + b"six")
+    assert not lab.hears(one, tagged[:12] + b"\x81\x00\x00\x05" + tagged[12:], other, header=18)
+    assert not heard(tagged[:12] + b"\x88\xb5" + b"a protocol of its own")
 
 
 def test_a_connection_that_is_removed_under_a_running_guest_leaves_the_bridge(lab: Lab) -> None:
@@ -239,9 +239,7 @@ def test_rules_and_links_of_others_stay_as_they_are(lab: Lab) -> None:
 def test_a_subnet_that_the_machine_reaches_elsewhere_is_refused(lab: Lab) -> None:
     lab.outside()
     run("ip", "address", "add", "10.77.0.2/16", "dev", "up0")
-    with pytest.raises(
-        Conflict, match=r"the bridge origo77: this machine reaches 10.77.0.0/16 through up0"
-    ):
+    with pytest.raises(Conflict, match=r"the bridge origo77: this machine reaches 10.77.0.0/16 through up0"):
         lab.driver().apply(desired(network(77)), frozenset({"network-77"}))
     assert lab.driver().current() == frozenset()
     assert "origo77" not in run("iptables-save").stdout
