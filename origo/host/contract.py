@@ -35,7 +35,10 @@ class Result:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """One file: `kind` is file, folder, link or other; `mode` are the permission bits; sizes in bytes."""
+    """One file: `kind` is file, folder, link or other; `mode` are the permission bits; sizes in bytes.
+
+    `identity` tells it from any other file there is at the same time, whatever their names.
+    """
 
     kind: str
     size_bytes: int
@@ -43,6 +46,7 @@ class FileFacts:
     mode: int
     uid: int
     modified: float
+    identity: str = ""
 
 
 @dataclass(frozen=True)

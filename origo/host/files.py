@@ -37,7 +37,7 @@ def error(verb: str, path: str, printed: str, *, where: str = "") -> OrigoError:
     return Unavailable(f"cannot {verb} {path}{where}: {printed.strip() or 'it failed'}")
 
 
-def facts(mode: int, size: int, allocated: int, uid: int, modified: float) -> FileFacts:
+def facts(mode: int, size: int, allocated: int, uid: int, modified: float, identity: str) -> FileFacts:
     """Facts from what stat(2) tells; `mode` holds kind and permission bits."""
     kind = KINDS.get(stat.S_IFMT(mode), "other")
-    return FileFacts(kind, size, allocated, stat.S_IMODE(mode), uid, modified)
+    return FileFacts(kind, size, allocated, stat.S_IMODE(mode), uid, modified, identity)

@@ -107,7 +107,8 @@ class LocalHost(Host):
         """Facts of a file, links not followed."""
         with _said("find", path):
             facts = os.lstat(path)
-        return files.facts(facts.st_mode, facts.st_size, facts.st_blocks * 512, facts.st_uid, facts.st_mtime)
+        identity = f"{facts.st_dev}:{facts.st_ino}"
+        return files.facts(facts.st_mode, facts.st_size, facts.st_blocks * 512, facts.st_uid, facts.st_mtime, identity)
 
     def list(self, path: str) -> list[str]:
         """The names in a folder, sorted."""

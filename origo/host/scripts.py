@@ -18,7 +18,7 @@ mv -fT -- "$2" "$1"
 sync "$5"
 """
 
-STAT = 'exec stat -c "%f %s %b %B %u %.Y" -- "$1"'
+STAT = 'exec stat -c "%f %s %b %B %u %.Y %d:%i" -- "$1"'
 
 LIST = 'exec find "$1/" -mindepth 1 -maxdepth 1 -printf "%f\\\\0"'
 

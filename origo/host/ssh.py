@@ -153,9 +153,9 @@ class SshHost(Host):
 
     def stat(self, path: str) -> FileFacts:
         """Facts of a file, links not followed."""
-        words = self._script("find", path, scripts.STAT).split()
+        words = self._script("find", path, scripts.STAT).decode().split()
         size, blocks, block_size, uid = (int(word) for word in words[1:5])
-        return files.facts(int(words[0], 16), size, blocks * block_size, uid, float(words[5]))
+        return files.facts(int(words[0], 16), size, blocks * block_size, uid, float(words[5]), words[6])
 
     def list(self, path: str) -> list[str]:
         """The names in a folder, sorted."""

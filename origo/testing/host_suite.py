@@ -367,6 +367,8 @@ class FileClauses(HostSuite):
         assert host.stat(f"{scratch}/link").kind == "link"
         assert host.stat(f"{scratch}/pipe").kind == "other"
         assert host.stat(scratch).kind == "folder"
+        host.run(["ln", f"{scratch}/sparse", f"{scratch}/same"])
+        assert host.stat(f"{scratch}/same").identity == facts.identity != host.stat(scratch).identity
         assert host.exists(f"{scratch}/link")
         assert not host.exists(f"{scratch}/absent")
 
