@@ -99,6 +99,7 @@ def moved(source: Source, own: str, suite: str) -> Source | None:
 
 
 def deb822(source: Source) -> str:
+    """The source as a stanza for apt, its names in the order in which apt's own tools write them."""
     fields = {
         "Types": "deb",
         "URIs": " ".join(source.uris),
