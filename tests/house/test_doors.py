@@ -68,3 +68,14 @@ def test_no_command_is_a_shell_string() -> None:
         if isinstance(node, ast.keyword) and node.arg == "shell" and getattr(node.value, "value", None) is not False
     ]
     assert wrong == []
+
+
+def test_only_disks_uses_qemu_img() -> None:
+    wrong = [
+        f"{module.place}:{node.lineno}"
+        for module in product()
+        if not within(module, ("origo.disks", *OUTSIDE))
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant) and node.value == "qemu-img"
+    ]
+    assert wrong == []
