@@ -121,7 +121,7 @@ class Service:
             self.record.files = sorted({*self.record.files, *spec.files})
             self.note()
         for path, text in changed.items():
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(path).parent)
             _replace(Path(path), text)
         for path in stale:
             Path(path).unlink(missing_ok=True)
@@ -281,7 +281,16 @@ def _holds(path: Path, text: str) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Atomically, but not synced: after a power cut all of it is made again."""
+    """Atomically, but not synced: after a power cut all of it is made again. Programs read it as their own users."""
     new = path.with_name(f".{path.name}.new")
     new.write_text(text)
+    new.chmod(0o644)
     new.replace(path)
+
+
+def _make_folder(path: Path) -> None:
+    """With those above it, open to the users that programs run as, whatever the daemon's umask is."""
+    if not path.exists():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)

@@ -1,6 +1,6 @@
 """Bridges as text for one `ip -batch`, and what the kernel is told about them as arguments of one `sysctl`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from origo_plugins.net_iptables.names import ALIAS, bridge_mac
 from origo_plugins.net_iptables.parse import Bridge
@@ -21,33 +21,42 @@ def gateway(network: NetworkSpec) -> str:
     return f"{network.gateway}/{network.subnet.partition('/')[2]}"
 
 
-def batch_text(networks: Iterable[NetworkSpec], gone: Iterable[str], seen: dict[str, Bridge], mtu: str) -> str:
-    """Text that makes these bridges and removes the ones named in `gone`; `seen` are the bridges there are, by name."""
-    lines = [f"link delete dev {name}" for name in gone]
-    for network in networks:
-        lines += _bridge(network, seen.get(network.bridge), mtu)
-    return "".join(f"{line}\n" for line in lines)
+def prepare_text(networks: Iterable[NetworkSpec], gone: Iterable[str], seen: Mapping[str, Bridge], mtu: str) -> str:
+    """Text to be applied before the rules: new bridges are there, but down, and those named in `gone` are down.
 
-
-def _bridge(network: NetworkSpec, seen: Bridge | None, mtu: str) -> list[str]:
-    name, wanted = network.bridge, gateway(network)
-    lines = []
-    if seen is None:
-        lines.append(
-            f"link add name {name} address {bridge_mac(network.id)} mtu {mtu} "
-            "type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
-        )
-        lines.append(f"link set dev {name} alias {ALIAS}{network.id}")
-    else:
-        lines.append(f"link set dev {name} mtu {mtu}")
-    lines += [
-        f"address delete {address} dev {name}" for address in (seen.addresses if seen else ()) if address != wanted
+    So each is known by its alias from the first moment to the last, and never carries a frame without its rules.
+    """
+    made_anew = {network.bridge for network in networks}
+    lines = [
+        f"link {'delete' if name in made_anew else 'set'} dev {name}{'' if name in made_anew else ' down'}"
+        for name in gone
     ]
-    if seen is None or wanted not in seen.addresses:
-        lines.append(f"address replace {wanted} brd + dev {name}")
-    if seen is None or not seen.up:
-        lines.append(f"link set dev {name} up")
-    return lines
+    for network in networks:
+        name = network.bridge
+        if name not in seen or name in gone:
+            lines.append(
+                f"link add name {name} address {bridge_mac(network.id)} mtu {mtu} "
+                "type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+            )
+            lines.append(f"link set dev {name} alias {ALIAS}{network.id}")
+    return _text(lines)
+
+
+def finish_text(networks: Iterable[NetworkSpec], gone: Iterable[str], seen: Mapping[str, Bridge], mtu: str) -> str:
+    """Text to be applied after the rules: the gateways' addresses, bridges up, and those in `gone` deleted."""
+    made_anew = {network.bridge for network in networks}
+    lines = [f"link delete dev {name}" for name in gone if name not in made_anew]
+    for network in networks:
+        name, wanted = network.bridge, gateway(network)
+        there = seen.get(name) if name not in gone else None
+        if there and str(there.mtu) != mtu:
+            lines.append(f"link set dev {name} mtu {mtu}")
+        lines += [f"address delete {one} dev {name}" for one in (there.addresses if there else ()) if one != wanted]
+        if not there or wanted not in there.addresses:
+            lines.append(f"address replace {wanted} brd + dev {name}")
+        if not there or not there.up:
+            lines.append(f"link set dev {name} up")
+    return _text(lines)
 
 
 def port_text(moved: Iterable[tuple[str, str]]) -> str:
@@ -75,3 +84,7 @@ def kernel_settings(networks: Iterable[NetworkSpec]) -> tuple[str, ...]:
     if any(network.nat for network in networks):
         settings.append("net/ipv4/ip_forward=1")
     return ("sysctl", "-q", "-e", "-w", *settings) if settings else ()
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -3,13 +3,13 @@
 import contextlib
 import ipaddress
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from origo_plugins.net_iptables import commands, dnsmasq, guard, names, parse, probe, rules
 from origo_plugins.net_iptables.parse import Bridge, Guarded
 
-from origo.contracts import ConnectionType, Desired, Facts, Lack, Network, NetworkSpec, ServiceSpec
+from origo.contracts import ConnectionSpec, ConnectionType, Desired, Facts, Lack, Network, NetworkSpec, ServiceSpec
 from origo.errors import CommandFailed, Conflict, NotFound, OrigoError
 from origo.host import Host
 
@@ -49,9 +49,10 @@ class IptablesNetwork(Network):
         """As on a host that has nothing yet."""
         networks = _sorted(desired.networks)
         parts = [
+            ("ip -batch -", commands.prepare_text(networks, (), {}, self.mtu)),
             ("iptables-restore --noflush", rules.restore_text(networks, (), parse.Rules({}))),
-            ("ip -batch -", commands.batch_text(networks, (), {}, self.mtu)),
             ("sysctl", " ".join(commands.kernel_settings(networks)) + "\n"),
+            ("ip -batch -", commands.finish_text(networks, (), {}, self.mtu)),
             ("nft -f -", guard.CHAINS + guard.elements(_sorted(desired.connections))),
         ]
         for service in self.services(desired):
@@ -62,8 +63,7 @@ class IptablesNetwork(Network):
     def current(self) -> frozenset[str]:
         """Networks whose bridge is up and to whose chains the host leads, and connections whose tap is guarded."""
         seen = parse.rules(self._ask(commands.READ_RULES))
-        bridges = parse.bridges(self._ask(commands.READ_BRIDGES)).values()
-        networks = {one.id for one in bridges if one.id and one.up and rules.complete(one.name, seen)}
+        networks = {one.id for one in self._bridges().values() if one.id and one.up and rules.complete(one.name, seen)}
         return frozenset(networks | set(self._guarded() or ()))
 
     def apply(self, desired: Desired, changed: frozenset[str] | None) -> None:
@@ -91,64 +91,59 @@ class IptablesNetwork(Network):
             with contextlib.suppress(CommandFailed):
                 self._tell(commands.NFT, guard.elements(connections))
                 return
-        seen = parse.bridges(self._ask(commands.READ_BRIDGES)) if networks or gone else {}
-        stale = [one.name for one in seen.values() if one.id in gone]
-        new = [one for one in networks if one.bridge not in seen or one.bridge in stale]
+        seen = self._bridges() if networks or gone else {}
+        stale = {one.name: one.id for one in seen.values() if parse.made_for(one, gone)}
+        new = [one.id for one in networks if one.bridge not in seen]
         try:
-            self._networks(networks, stale, seen)
-            guarded = self._guarded()
-            if guarded is None:
-                self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
-            else:
-                _refuse_taken_taps(desired, changed, guarded)
-                self._release(guard.outdated(connections, gone, guarded), desired.networks.values())
-                self._tell(commands.NFT, guard.delta(connections, gone, guarded))
-                self._detach(guarded[id].tap for id in gone if id in guarded)
+            self._networks(networks, list(stale), seen)
+            self._connections(desired, connections, gone - set(stale.values()))
         except BaseException:
             with contextlib.suppress(OrigoError):
-                self._networks((), [one.bridge for one in new], parse.bridges(self._ask(commands.READ_BRIDGES)))
+                now = self._bridges()
+                self._networks((), [one.name for one in now.values() if parse.made_for(one, new)], now)
             raise
 
-    def _networks(self, networks: Sequence[NetworkSpec], gone: Iterable[str], seen: dict[str, Bridge]) -> None:
-        """Rules come before the bridge and go after it, so that there is never a bridge without walls."""
-        half_made = [one.bridge for one in networks if one.bridge in seen and seen[one.bridge].id == ""]
-        ended = sorted({*half_made, *(name for name in gone)})
-        if not networks and not ended:
+    def _networks(
+        self, networks: Sequence[NetworkSpec], gone: Sequence[str], seen: Mapping[str, Bridge], everything: bool = False
+    ) -> None:
+        """A new bridge is there first and up last, one that goes is down first and gone last: killed at any point,
+        it is found again by its name, and it never carries a frame without its rules."""
+        if not networks and not gone and not everything:
             return
-        kept = {name: one for name, one in seen.items() if name not in ended}
-        self._refuse_strangers(networks, kept)
-        self._tell(commands.BATCH, commands.batch_text((), [name for name in ended if name in seen], {}, self.mtu))
-        text = rules.restore_text(networks, ended, parse.rules(self._ask(commands.READ_RULES)))
-        self._tell(commands.RESTORE, text)
-        self._make(networks, kept)
-        self._forget(set(ended) - {one.bridge for one in networks})
-
-    def _make(self, networks: Sequence[NetworkSpec], seen: dict[str, Bridge]) -> None:
-        for one in networks:
-            self.host.make_folder(f"{self.state}/{one.bridge}")
-        self._tell(commands.BATCH, commands.batch_text(networks, (), seen, self.mtu))
+        ended = [*gone, *(one.bridge for one in networks if one.bridge in seen and seen[one.bridge].id == "")]
+        self._refuse_strangers(networks, {name: one for name, one in seen.items() if name not in ended})
+        self._tell(commands.BATCH, commands.prepare_text(networks, ended, seen, self.mtu))
+        present = parse.rules(self._ask(commands.READ_RULES))
+        self._tell(commands.RESTORE, rules.restore_text(networks, ended, present, everything=everything))
         settings = commands.kernel_settings(networks)
         if settings:
             self.host.run(settings)
+        self._tell(commands.BATCH, commands.finish_text(networks, ended, seen, self.mtu))
+        self._forget(set(ended) - {one.bridge for one in networks})
+
+    def _connections(self, desired: Desired, connections: Sequence[ConnectionSpec], gone: Collection[str]) -> None:
+        if not connections and not gone:
+            return
+        seen = self._guarded()
+        if seen is None:
+            self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
+            return
+        _refuse_taken_taps(connections, gone, seen)
+        self._release(guard.outdated(connections, gone, seen), desired.networks.values())
+        self._tell(commands.NFT, guard.delta(connections, gone, seen))
+        self._detach(seen[id].tap for id in gone if id in seen)
 
     # -- everything
 
     def _restore(self, desired: Desired) -> None:
         networks, connections = _sorted(desired.networks), _sorted(desired.connections)
-        seen = parse.bridges(self._ask(commands.READ_BRIDGES))
+        seen, guarded = self._bridges(), self._guarded() or {}
         wanted = {one.bridge: one.id for one in networks}
         stale = [one.name for one in seen.values() if one.id is not None and wanted.get(one.name) != one.id]
-        kept = {name: one for name, one in seen.items() if name not in stale}
-        self._refuse_strangers(networks, kept)
-        guarded = self._guarded() or {}
         gone = [id for id in guarded if id not in desired.connections]
+        self._networks(networks, stale, seen, everything=True)
         self._release(guard.outdated(connections, gone, guarded), networks)
-        self._tell(commands.BATCH, commands.batch_text((), stale, {}, self.mtu))
-        text = rules.restore_text(networks, stale, parse.rules(self._ask(commands.READ_RULES)), everything=True)
-        self._tell(commands.RESTORE, text)
-        self._make(networks, kept)
         self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
-        self._forget(set(stale) - set(wanted))
         self._detach(guarded[id].tap for id in gone)
         self._attach({one.tap: desired.networks[one.network].bridge for one in connections})
 
@@ -159,6 +154,9 @@ class IptablesNetwork(Network):
         self._tell(commands.BATCH, commands.port_text(moved))
 
     # -- the host
+
+    def _bridges(self) -> dict[str, Bridge]:
+        return parse.bridges(self._ask(commands.READ_BRIDGES))
 
     def _ask(self, argv: Sequence[str]) -> str:
         return self.host.run(argv).text
@@ -214,11 +212,13 @@ class IptablesNetwork(Network):
                     )
 
 
-def _refuse_taken_taps(desired: Desired, changed: frozenset[str], guarded: Mapping[str, Guarded]) -> None:
+def _refuse_taken_taps(
+    connections: Sequence[ConnectionSpec], gone: Collection[str], seen: Mapping[str, Guarded]
+) -> None:
     """Raises Conflict if a tap is another connection's; one that goes in the same change gives its tap free."""
-    owners = {one.tap: one.id for one in guarded.values() if one.id not in changed}
-    for id in changed & set(desired.connections):
-        one = desired.connections[id]
+    changed = {*gone, *(one.id for one in connections)}
+    owners = {one.tap: one.id for one in seen.values() if one.id not in changed}
+    for one in connections:
         if one.tap in owners:
             raise Conflict(f"cannot connect {one.hostname}: the tap {one.tap} is the connection {owners[one.tap]}'s")
 

@@ -2,11 +2,11 @@
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from origo_plugins.net_iptables.names import ALIAS, MAC
+from origo_plugins.net_iptables.names import ALIAS, MAC, bridge_mac
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,8 @@ class Bridge:
 
     name: str
     id: str | None
+    mac: str
+    mtu: int
     up: bool
     addresses: tuple[str, ...]
 
@@ -49,6 +51,11 @@ def bridges(text: str) -> dict[str, Bridge]:
     return {facts["ifname"]: _bridge(facts) for facts in json.loads(text or "[]") if "ifname" in facts}
 
 
+def made_for(bridge: Bridge, ids: Collection[str]) -> bool:
+    """Whether it is the bridge of one of these networks, half made or whole."""
+    return bridge.id in ids if bridge.id else bridge.id == "" and bridge.mac in {bridge_mac(id) for id in ids}
+
+
 def masters(text: str) -> dict[str, str]:
     """Every link's bridge, empty if it is on none, from `ip -j link show`."""
     return {facts["ifname"]: facts.get("master", "") for facts in json.loads(text or "[]") if "ifname" in facts}
@@ -64,7 +71,7 @@ def _bridge(facts: Mapping[str, Any]) -> Bridge:
     alias, mac = facts.get("ifalias", ""), facts.get("address", "")
     owner = alias.removeprefix(ALIAS) if alias.startswith(ALIAS) else "" if not alias and mac.startswith(MAC) else None
     addresses = tuple(f"{one['local']}/{one['prefixlen']}" for one in facts.get("addr_info", ()) if one.get("local"))
-    return Bridge(facts["ifname"], owner, "UP" in facts.get("flags", ()), addresses)
+    return Bridge(facts["ifname"], owner, mac, facts.get("mtu", 0), "UP" in facts.get("flags", ()), addresses)
 
 
 def rules(text: str) -> Rules:

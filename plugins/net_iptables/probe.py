@@ -36,7 +36,7 @@ def lacks(host: Host, state: str) -> list[Lack]:
     desired = sample()
     networks, connections = list(desired.networks.values()), desired.connections.values()
     tried = (
-        ("the kernel makes no bridges", commands.BATCH, commands.batch_text(networks, (), {}, "1500")),
+        ("the kernel makes no bridges", commands.BATCH, commands.prepare_text(networks, (), {}, "1500")),
         ("the kernel refuses our iptables rules", commands.RESTORE, rules.restore_text(networks, (), parse.Rules({}))),
         ("the kernel refuses our nft bridge table", commands.NFT, guard.CHAINS + guard.elements(connections)),
     )

@@ -1,17 +1,22 @@
 """net_iptables on a real kernel: leases, names, NAT, walls, impostors, strangers, kills and cost."""
 
 import os
+import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from net_iptables_lab import ENGINE_OUTSIDE, OUTSIDE, Lab, arp_frame, ip_frame, run
+from origo_plugins.net_iptables.driver import IptablesNetwork
 
 from origo.contracts import Desired
 from origo.errors import Conflict
+from origo.host import LocalHost, Result
 from origo.testing.network_suite import Make, NetworkSuite, connection, desired, ids, network
 
 pytestmark = [pytest.mark.needs("iptables"), pytest.mark.timeout(120)]
@@ -255,6 +260,86 @@ def test_a_failure_half_way_takes_back_what_was_made(lab: Lab) -> None:
         lab.driver().apply(more, frozenset({"network-2", thief.id}))
     assert lab.driver().current() == ids(good)
     assert sorted(line for line in run("iptables-save").stdout.splitlines() if line[:1] in "-:*") == rules
+
+
+class Deadly(LocalHost):
+    """A host on which this process is killed before (or after) its n-th command."""
+
+    def __init__(self, left: int, *, after: bool) -> None:
+        super().__init__()
+        self.left, self.after = left, after
+
+    def run(self, argv: Sequence[str], **options: Any) -> Result:
+        self.left -= 1
+        if self.left < 0 and not self.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = super().run(argv, **options)
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+
+def dies(lab: Lab, state: Desired, changed: frozenset[str] | None, command: int, *, after: bool) -> bool:
+    """Apply in another process that is killed at that command; False when there are fewer."""
+    pid = os.fork()
+    if pid == 0:
+        IptablesNetwork(Deadly(command, after=after), {"state": str(lab.state)}).apply(state, changed)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def world() -> list[str]:
+    """All rules, guards and bridges there are, comparable."""
+    saved = [line for line in run("iptables-save").stdout.splitlines() if line[:1] in "-:"]
+    guards = run("nft", "list", "table", "bridge", "origo", check=False).stdout.split()
+    links = run("ip", "-o", "address", "show").stdout.splitlines() + run("ip", "link", "show").stdout.splitlines()
+    links = [line for line in links if "alias" in line or "origo" in line]
+    parts = (
+        [re.sub(r"\[\d+:\d+\]", "", line) for line in saved],
+        [word.strip(",") for word in guards],
+        [re.sub(r"^\d+: |@.*", "", line).strip() for line in links],
+    )
+    return [line for part in parts for line in sorted(part)]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("everything", [False, True], ids=["some", "all"])
+def test_killed_at_any_command_the_next_try_forwards_or_backwards_ends_the_same(
+    lab: Lab, everything: bool, after: bool
+) -> None:
+    old = desired(network(1, nat=True), connection(1, 5), network(4), connection(4, 5))
+    new = desired(network(1), replace(connection(1, 5), address="10.1.0.9"), network(2, nat=True), connection(2, 5))
+    changed = None if everything else ids(old) | ids(new)
+    driver = lab.driver()
+    worlds = {}
+    for name, state in (("old", old), ("new", new), ("old", old)):
+        driver.apply(state, None)
+        worlds[name] = world()
+    assert worlds["new"] != worlds["old"]
+    for command in range(40):
+        if not dies(lab, new, changed, command, after=after):
+            break
+        driver.apply(new, changed)
+        assert world() == worlds["new"], f"forwards after command {command}"
+        driver.apply(old, None)
+        assert dies(lab, new, changed, command, after=after)
+        driver.apply(old, changed)
+        assert world() == worlds["old"], f"backwards after command {command}"
+    assert 5 < command < 39
+
+
+def test_many_may_apply_at_once(lab: Lab) -> None:
+    driver = lab.driver()
+    driver.apply(desired(network(1)), None)
+
+    def one(place: int) -> None:
+        mine = connection(1, place) if place % 2 else network(place)
+        driver.apply(desired(network(1), mine), frozenset({mine.id}))
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(one, range(10, 50)))
+    expected = {f"connection-1-{place}" if place % 2 else f"network-{place}" for place in range(10, 50)}
+    assert driver.current() == expected | {"network-1"}
 
 
 def test_200_networks_with_2000_connections_make_one_more_cost_little(lab: Lab) -> None:

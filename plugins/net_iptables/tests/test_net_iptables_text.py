@@ -91,11 +91,23 @@ def test_the_built_in_chains_lead_to_ours_exactly_once() -> None:
     assert not [line for line in text if line.startswith("-I FORWARD")]
 
 
-def test_a_bridge_that_is_as_it_should_be_gets_no_address_twice() -> None:
-    there = parse.Bridge("origo1", "network-1", True, ("10.1.0.1/24",))
-    assert commands.batch_text([network(1)], (), {"origo1": there}, "1500") == "link set dev origo1 mtu 1500\n"
-    moved = parse.Bridge("origo1", "network-1", False, ("10.9.0.1/24",))
-    check("batch-moved.txt", commands.batch_text([network(1)], ("origo8",), {"origo1": moved}, "1400"))
+def test_a_bridge_that_is_as_it_should_be_costs_no_command() -> None:
+    there = {"origo1": parse.Bridge("origo1", "network-1", "02:6f:72:00:00:01", 1500, True, ("10.1.0.1/24",))}
+    assert commands.prepare_text([network(1)], (), there, "1500") == ""
+    assert commands.finish_text([network(1)], (), there, "1500") == ""
+
+
+def test_a_bridge_is_moved_in_place_and_another_is_down_before_it_is_deleted() -> None:
+    bridge = parse.Bridge("origo1", "network-1", "02:6f:72:00:00:01", 1500, False, ("10.9.0.1/24",))
+    there = {"origo1": bridge, "origo8": bridge}
+    before = commands.prepare_text([network(1)], ("origo8",), there, "1400")
+    check("batch-moved.txt", before + "# the rules\n" + commands.finish_text([network(1)], ("origo8",), there, "1400"))
+
+
+def test_a_bridge_of_a_network_that_was_is_made_anew_for_another() -> None:
+    there = {"origo1": parse.Bridge("origo1", "old", "02:6f:72:00:00:01", 1500, True, ("10.1.0.1/24",))}
+    before = commands.prepare_text([network(1)], ("origo1",), there, "1500")
+    check("batch-anew.txt", before + "# the rules\n" + commands.finish_text([network(1)], ("origo1",), there, "1500"))
 
 
 def test_only_what_differs_of_a_connection_is_deleted_and_added() -> None:
