@@ -10,6 +10,7 @@ class ServiceSpec:
     """One program: `argv` stays in the foreground; `files` (path to content) are written before it starts.
 
     `ready` is a path that exists (a socket, a pid file) once the program works; empty: as soon as it runs.
+    `stale` are paths that the program leaves when it is killed and cannot start with (sockets): removed before it does.
     A changed spec restarts the program; a changed file alone makes it re-read (SIGHUP).
     """
 
@@ -17,6 +18,7 @@ class ServiceSpec:
     argv: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     ready: str = ""
+    stale: tuple[str, ...] = ()
 
 
 class Services(ABC):

@@ -159,8 +159,9 @@ class Service:
 
     def start(self, spec: ServiceSpec) -> None:
         self.write_files(spec)
-        if spec.ready:
-            Path(spec.ready).unlink(missing_ok=True)
+        for path in (spec.ready, *spec.stale):
+            if path:
+                Path(path).unlink(missing_ok=True)
         self.record.digest, self.record.pid = _digest(spec), 0
         self.note()
         self.bound_log(LOG_BYTES)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from origo.api.route import Route
 from origo.operations.core import Core
-from origo.web import doors
+from origo.web import doors, pages, sibling
 from origo.web.application import Application, Places
 from origo.web.server import UnixServer
 from origo.web.slots import Slots
@@ -31,6 +31,8 @@ class Web:
         )
         self.app = Application(core, routes, self._front_places, "front")
         """What nginx reaches, as a WSGI application; needs a session or a token."""
+        pages.add(self.app)
+        sibling.add(self.app)
         self.local = Application(core, routes, self._local_places, doors.LOCAL)
         """What the local socket reaches, as a WSGI application; acts as SYSTEM."""
         run = core.config.home / "run"

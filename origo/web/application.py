@@ -39,7 +39,7 @@ class Application:
         self.places = places
         self.door = door
         self.bottle = bottle.Bottle(catchall=True)
-        self.bottle.default_error_handler = _bottles_own
+        self.bottle.default_error_handler = self.bottles_own
         for route in routes:
             self._add(route)
         document = openapi.document(routes, PREFIX)
@@ -115,19 +115,20 @@ class Application:
         headers = answers.SECURITY | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         return HTTPResponse(stream, 200, headers)
 
-
-def _bottles_own(problem: bottle.HTTPError) -> HTTPResponse:
-    """What bottle refuses by itself, in our shape."""
-    method, path = bottle.request.method, bottle.request.path
-    if problem.status_code == 404:
-        return answers.error(NotFound(f"cannot find {_shown(path)}", hint="the document /api/v1/openapi.json has all"))
-    if problem.status_code == 405:
-        answer = answers.error(WrongMethod(f"cannot use {method} on {_shown(path)}"))
-        answer.set_header("Allow", problem.get_header("Allow", ""))
-        return answer
-    if problem.status_code < 500:
-        return answers.error(BadInput("cannot read the address of this request"))
-    return answers.error(answers.unexpected(method, path))
+    def bottles_own(self, problem: bottle.HTTPError) -> HTTPResponse:
+        """What bottle refuses by itself, in our shape."""
+        method, path = bottle.request.method, bottle.request.path
+        if problem.status_code == 404:
+            return answers.error(
+                NotFound(f"cannot find {_shown(path)}", hint="the document /api/v1/openapi.json has all")
+            )
+        if problem.status_code == 405:
+            answer = answers.error(WrongMethod(f"cannot use {method} on {_shown(path)}"))
+            answer.set_header("Allow", problem.get_header("Allow", ""))
+            return answer
+        if problem.status_code < 500:
+            return answers.error(BadInput("cannot read the address of this request"))
+        return answers.error(answers.unexpected(method, path))
 
 
 def _shown(path: str) -> str:

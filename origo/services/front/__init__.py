@@ -6,6 +6,9 @@ from typing import Any
 from origo.errors import NotFound
 from origo.model import Connection, Server, Stack
 from origo.services.access import Actor
+from origo.services.front.service import service
+
+__all__ = ["Upstream", "owned", "service", "upstream"]
 
 
 @dataclass(frozen=True)
