@@ -45,7 +45,10 @@ class Visit:
 
     def query(self, name: str) -> str:
         """A parameter of the address, or an empty text."""
-        return dict(parse_qsl(self.environ.get("QUERY_STRING", ""), max_num_fields=20)).get(name, "")
+        try:
+            return str(dict(parse_qsl(self.environ.get("QUERY_STRING", ""), max_num_fields=20)).get(name, ""))
+        except ValueError:
+            raise BadInput("cannot read the query of this address") from None
 
     def form(self) -> dict[str, str]:
         """The fields of the form that was sent from one of our own pages. Raises Forbidden, BadInput, TooLarge."""
