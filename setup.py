@@ -16,7 +16,10 @@ setup(
         *(f"origo_plugins.{name}" for name in PLUGINS),
     ],
     package_dir={"origo_plugins": "plugins"},
-    package_data={"": ["*.toml", "*.html", "*.css", "*.conf", "*.md"], "origo.services.catalog": ["guest/*.sh", "full/*"]},
+    package_data={
+        "": ["*.toml", "*.html", "*.css", "*.conf", "*.md"],
+        "origo.services.catalog": ["guest/*.sh", "full/*"],
+    },
     install_requires=[
         "APScheduler>=3.11,<4",
         "bottle>=0.13,<0.14",
