@@ -17,7 +17,7 @@ def recipe(name: str) -> Path:
     """The folder of the recipe with that name. Raises NotFound."""
     folder = RECIPES / (name or DEFAULT)
     known = sorted(path.parent.name for path in RECIPES.glob("*/recipe.toml"))
-    if folder.name not in known:
+    if (name or DEFAULT) not in known:
         raise NotFound(f"cannot find a stack {name} in {RECIPES}", hint=f"those there are: {', '.join(known)}")
     return folder
 
