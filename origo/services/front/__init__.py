@@ -1,5 +1,6 @@
 """The front: nginx's static configuration, and where a stack's page is."""
 
+import http.client
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,9 @@ from origo.model import Connection, Server, Stack
 from origo.services.access import Actor
 from origo.services.front.service import service
 
-__all__ = ["Upstream", "owned", "service", "upstream"]
+__all__ = ["Upstream", "answers", "owned", "service", "upstream"]
+
+ANSWER_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -55,3 +58,17 @@ def owned(actor: Actor, label: str) -> Upstream:
     if found.owner != actor.id and not actor.admin:
         raise NotFound(f"cannot find a stack at {label}")
     return found
+
+
+def answers(found: Upstream) -> bool:
+    """Whether the page answers at this moment, with whatever it has to say but an error of its own."""
+    if not found.address:
+        return False
+    connection = http.client.HTTPConnection(found.address, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", found.path)
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

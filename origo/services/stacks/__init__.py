@@ -7,7 +7,7 @@ import peewee
 
 from origo.model import Server, Stack
 from origo.operations.core import Core
-from origo.services import access, catalog, listing, servers
+from origo.services import access, catalog, front, listing, servers
 from origo.services.access import Actor
 from origo.services.catalog import descriptor, questions
 from origo.services.stacks import operations
@@ -26,12 +26,16 @@ def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
 
 
 def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
-    """One stack with its servers and its answers."""
+    """One stack with its servers, its answers, and whether its page is `reachable` at this moment."""
     access.require(actor, "stacks.list")
     stack = listing.find(Stack, "stack", id, actor)
     members = list(Server.select().where(Server.stack == stack).order_by(Server.position))
     shown = show_row(core, stack, [(server.power, server.desired) for server in members])
-    return shown | {"answers": stack.answers, "servers": [servers.show_row(server) for server in members]}
+    return shown | {
+        "reachable": bool(stack.page) and stack.state == "ready" and front.answers(front.upstream(stack.label)),
+        "answers": stack.answers,
+        "servers": [servers.show_row(server) for server in members],
+    }
 
 
 def install(core: Core, actor: Actor, body: Any) -> Any:
