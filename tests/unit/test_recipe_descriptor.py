@@ -8,7 +8,7 @@ import pytest
 
 from origo.errors import BadInput, Unsupported
 from origo.services.catalog import build, descriptor, recipe_read
-from origo.services.catalog.descriptor import Chunks, DataDisk, Descriptor, MasterFile
+from origo.services.catalog.descriptor import Chunks, Descriptor, MasterFile
 
 HELLO = Path(__file__).parents[2] / "appliance/stacks/hello"
 
@@ -29,9 +29,14 @@ def test_a_descriptor_survives_being_written_as_json() -> None:
 
 def test_a_descriptor_says_all_that_an_install_needs() -> None:
     (member,) = hello().members
-    assert (member.servers, member.memory_mb, member.cpus, member.ports) == (("web",), 128, 1, (80,))
-    assert member.data == DataDisk(64 << 20, "/data")
-    assert hello().master("web", "data").size_bytes == member.data.size_bytes
+    assert (member.servers, member.memory_mb, member.cpus, member.ports, member.mount) == (
+        ("web",),
+        128,
+        1,
+        (80,),
+        "/data",
+    )
+    assert hello().master("web", "data").size_bytes == member.data_bytes == 64 << 20
     assert hello().page is not None
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from origo import disks
 from origo.host import Host, report
-from origo.services.catalog import build_data, build_full, build_small, build_tree
-from origo.services.catalog.build_work import Part, Work, check, part
+from origo.services.catalog import build_data, build_full, build_image, build_small, build_tree
+from origo.services.catalog.build_work import Part, Work, check, part, scaled
+from origo.services.catalog.descriptor import MasterFile
 from origo.services.catalog.recipe import Recipe
 
 GENERATION = 1
@@ -79,14 +80,25 @@ def build_master(
     host.make_folder(work_folder, mode=0o700)
     one = part(recipe, master.members[0], folder)
     work = Work(recipe, one.server, one.folder, host, Path(work_folder), Path(cache_folder), log, fresh)
-    raw = _raw(work, master)
-    check()
-    report(0.9, "writing the image")
     half = target_path + HALF
-    disks.convert(host, str(raw), "raw", half, "qcow2")
+    if recipe.base.image and master.role == "system":
+        build_image.system(work, master.size_bytes, Path(half))
+    else:
+        with scaled(0.0, 0.9):
+            raw = _raw(work, master)
+        check()
+        with scaled(0.9, 1.0):
+            disks.convert(host, str(raw), "raw", half, "qcow2")
     host.rename(half, target_path)
     discard(work_folder)
     report(1.0, "built")
+
+
+def master_file(host: Host, master: Master, path: str) -> MasterFile:
+    """What the descriptor says of a master whose file is at `path`."""
+    sha256 = host.run(["sha256sum", "--", path], timeout=3600).text.lstrip("\\").split()[0]
+    size = host.stat(path).size_bytes
+    return MasterFile(master.role, master.members, master.digest, sha256, size, master.size_bytes)
 
 
 def discard(work_folder: str, target_path: str = "") -> None:
@@ -97,6 +109,11 @@ def discard(work_folder: str, target_path: str = "") -> None:
 
 
 def _raw(work: Work, master: Master) -> Path:
+    if work.base.image:
+        (work.path / "empty").mkdir()
+        raw = work.path / "data.raw"
+        build_data.disk(work.host, work.path / "empty", master.size_bytes, raw)
+        return raw
     if work.base.form == "full":
         return build_full.disk(work, master.role, master.size_bytes)
     tree = build_small.tree(work, master.role)
@@ -110,6 +127,8 @@ def _raw(work: Work, master: Master) -> Path:
 
 def _ingredients(one: Part, role: str) -> dict[str, Any]:
     """All that decides what is on a disk, and nothing else."""
+    if one.base.image:
+        return {"sha256": one.base.sha256} if role == "system" else {}
     small = one.base.form == "small"
     if role == "data" and small and not one.content.packages:
         return {"form": "small", "files": _files(one, "data")}

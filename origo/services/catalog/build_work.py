@@ -5,11 +5,11 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from origo.errors import Cancelled
-from origo.host import Host, current_job
+from origo.host import Host, current_job, job
 from origo.services.catalog.recipe import Base, Content, File, Recipe, Server, content
 
 
@@ -78,6 +78,15 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def scaled(begin: float, end: float) -> Iterator[None]:
+    """Let what is reported in the block, from 0 to 1, be this part of the whole."""
+    outer = current_job()
+    inner = replace(outer, report=lambda fraction, text: outer.report(begin + (end - begin) * fraction, text))
+    with job(inner):
+        yield
 
 
 def check() -> None:

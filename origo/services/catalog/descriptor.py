@@ -11,8 +11,6 @@ import pydantic
 from pydantic import ConfigDict, Field
 
 from origo.errors import BadInput, Unsupported
-from origo.host import Host, report
-from origo.services.catalog import build
 from origo.services.catalog.recipe import Page, Question, Recipe, member_names
 from origo.services.catalog.recipe_fields import Line, Mount, Name, Port, Sha256, Version, counted
 
@@ -56,25 +54,6 @@ class MasterFile:
 
 
 @dataclass(frozen=True)
-class SystemDisk:
-    """The size of the system disk, at least its master's."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = TOLERANT
-
-    size_bytes: Size
-
-
-@dataclass(frozen=True)
-class DataDisk:
-    """The size of the data disk, at least its master's, and where the guest mounts it."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = TOLERANT
-
-    size_bytes: Size
-    mount: Mount
-
-
-@dataclass(frozen=True)
 class Member:
     """One kind of server: `count` of them, the disks they get, and when they start (lowest `order` first)."""
 
@@ -85,8 +64,9 @@ class Member:
     memory_mb: Annotated[int, counted(1, 1 << 20)]
     cpus: Annotated[int, counted(1, 64)]
     order: Annotated[int, counted(0, 100)]
-    system: SystemDisk
-    data: DataDisk | None = None
+    system_bytes: Size
+    data_bytes: Size = 0
+    mount: Mount | None = None
     connection: Name = "internal"
     ports: tuple[Port, ...] = ()
 
@@ -125,22 +105,6 @@ class Descriptor:
 _adapter = pydantic.TypeAdapter(Descriptor)
 
 
-def make(host: Host, recipe: Recipe, folder: str | Path, paths: Sequence[str]) -> dict[str, Any]:
-    """The descriptor, as plain JSON data, of a recipe whose masters lie at `paths`, in the order of `build.masters`."""
-    files = []
-    for master, path in zip(build.masters(recipe, folder), paths, strict=True):
-        report(len(files) / len(paths), "reading the images")
-        sha256 = host.run(["sha256sum", "--", path], timeout=3600).text.lstrip("\\").split()[0]
-        size = host.stat(path).size_bytes
-        files.append(MasterFile(master.role, master.members, master.digest, sha256, size, master.size_bytes))
-    return write(describe(recipe, build.digest(recipe, folder), files, icon_url(recipe, folder)))
-
-
-def questions(data: Mapping[str, Any]) -> tuple[Question, ...]:
-    """What the descriptor, given as JSON data, asks at install."""
-    return read(data).questions
-
-
 def describe(recipe: Recipe, digest: str, masters: Sequence[MasterFile], icon: str | None = None) -> Descriptor:
     """The descriptor of a recipe whose masters are built."""
     return Descriptor(
@@ -158,8 +122,9 @@ def describe(recipe: Recipe, digest: str, masters: Sequence[MasterFile], icon: s
                 memory_mb=server.memory_bytes >> 20,
                 cpus=server.cpus,
                 order=server.order,
-                system=SystemDisk(server.disk_bytes),
-                data=DataDisk(server.data.size_bytes, server.data.mount) if server.data else None,
+                system_bytes=server.disk_bytes,
+                data_bytes=server.data.size_bytes if server.data else 0,
+                mount=server.data.mount if server.data else None,
                 connection=server.connection.type,
                 ports=server.connection.ports,
             )
@@ -208,8 +173,8 @@ def icon_url(recipe: Recipe, folder: str | Path) -> str | None:
 def _agree(found: Descriptor) -> None:
     """Every disk has exactly one master that fits it, and the page a server."""
     names = [member.name for member in found.members]
-    needed = [(member.name, "system", member.system.size_bytes) for member in found.members]
-    needed += [(member.name, "data", member.data.size_bytes) for member in found.members if member.data]
+    needed = [(member.name, "system", member.system_bytes) for member in found.members]
+    needed += [(member.name, "data", member.data_bytes) for member in found.members if member.data_bytes]
     held = [(name, file.role) for file in found.masters for name in file.members]
     if sorted(held) != sorted((name, role) for name, role, _ in needed) or len(set(names)) != len(names):
         raise BadInput(f"cannot use the descriptor of {found.name}: its members and its masters do not agree")

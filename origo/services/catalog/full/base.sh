@@ -35,6 +35,12 @@ DHCP=yes
 UseDomains=yes
 END
 chroot "$1" systemctl enable --quiet systemd-networkd systemd-resolved
+# No module of these stages is used; each would load all of cloud-init once more at every boot. Since Debian 13 one
+# process serves all stages, and waits for them.
+[ -e "$1/usr/lib/systemd/system/cloud-init-main.service" ] ||
+    chroot "$1" systemctl mask --quiet cloud-config.service cloud-final.service
+# It looks for snapshots of volumes, which are made outside the guest.
+chroot "$1" systemctl disable --quiet e2scrub_reap.service
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"
 # A password for a mirror of this machine is not the guest's.
 find "$1/etc/apt" -name '*.sources' -o -name '*.list' | xargs -r sed -i 's|://[^/@ ]*@|://|g'
