@@ -7,7 +7,6 @@ finishes. In the end the world must be exactly that of an undisturbed run, or ex
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +23,6 @@ from origo.testing.killing import Point, Trap, Way, arm
 
 Ended = tuple[str, dict[str, str]]
 """How an operation ended, and the world then."""
-
-EARLIER = ".operations-before"
-"""A file in the world that says how many operations made it."""
 
 SECONDS = 20
 """How long an operation on fakes may take until it has ended."""
@@ -75,8 +71,7 @@ class _Calm:
 
     summary: str
     steps: tuple[tuple[str, bool], ...]
-    passed: list[Point]
-    news: set[int]
+    passed: tuple[Point, ...]
     world: dict[str, str]
 
 
@@ -90,58 +85,38 @@ class _Plan:
     fail_after: int | None
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What one of several processes found, each with every so-manieth trial."""
-
-    calm: _Calm
-    plans: list[_Plan]
-    trials: list[Trial]
-    wrong: list[str]
-
-
 def prove(scenario: Scenario, folder: Path) -> Proof:
     """Disturb it at every point in every way. Raises AssertionError with what did not converge."""
-    count = os.cpu_count() or 1
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = forks.spread(lambda number: _part(scenario, folder / str(number), number, count), range(count))
-    calm, total = parts[0].calm, sum(len(part.trials) for part in parts)
-    assert all(part.plans == parts[0].plans for part in parts), f"{scenario.title}: no two runs pass the same points"
-    wrong = [text for part in parts for text in part.wrong]
-    assert not wrong, "\n".join([f"{scenario.title}: {len(wrong)} of {total} did not converge", *wrong[:5]])
-    trials = (parts[number % count].trials[number // count] for number in range(total))
-    return Proof(scenario.title, calm.summary, calm.steps, tuple(trials))
-
-
-def _part(scenario: Scenario, folder: Path, first: int, every: int) -> _Part:
-    """Make some of the trials, all in one folder, since rows and files name paths in it."""
-    place, kept = folder / "world", folder / "kept"
-    place.mkdir(parents=True)
-    world = forks.run(lambda: _prepare(scenario, place))
-    shutil.copytree(place, kept, symlinks=True)
-    calm: _Calm = forks.run(lambda: _undisturbed(scenario, place))
+    before = folder / "before"
+    before.mkdir(parents=True)
+    world = forks.run(lambda: _prepare(scenario, before))
+    calm: _Calm = forks.run(lambda: _undisturbed(scenario, _copy(before, folder / "calm")))
     undoable = next((index for index, (_, commit) in enumerate(calm.steps) if commit), len(calm.steps) - 1)
-    _restore(kept, place)
-    plans = [_Plan(at, point, way, None) for at, point, way in _ways(calm.passed, calm.news)]
-    if calm.steps:
-        back = forks.run(lambda: _turned_back(scenario, place, undoable))
-        undo = [(at, point, way) for at, point, way in _ways(*back) if point.direction == "undo"]
-        plans += [_Plan(at, point, way, undoable) for at, point, way in undo]
-    trials, wrong = [], []
-    for plan in plans[first::every]:
-        _restore(kept, place)
+    back = forks.run(lambda: _turned_back(scenario, _copy(before, folder / "back"), undoable))
+    plans = [_Plan(at, point, way, None) for at, point in enumerate(calm.passed) for way in _ways(point)]
+    plans += [
+        _Plan(at, point, way, undoable)
+        for at, point in enumerate(back)
+        if point.direction == "undo"
+        for way in _ways(point)
+    ]
+
+    def attempt(numbered: tuple[int, _Plan]) -> tuple[str, str]:
+        number, plan = numbered
+        place = _copy(before, folder / f"trial-{number}")
         ended, after = _disturbed(scenario, place, plan)
-        trials.append(Trial(plan.point, plan.way, ended))
-        difference = worlds.difference(calm.world if ended == "done" else world, after)
-        if difference:
-            wrong.append(f"{plan.way} at {plan.point}: {ended}, but\n{difference}")
-    shutil.rmtree(folder)
-    return _Part(calm, plans, trials, wrong)
+        shutil.rmtree(place)
+        return ended, worlds.difference(calm.world if ended == "done" else world, after)
 
-
-def _restore(kept: Path, place: Path) -> None:
-    shutil.rmtree(place)
-    shutil.copytree(kept, place, symlinks=True)
+    results = forks.spread(attempt, list(enumerate(plans)))
+    wrong = [
+        f"{plan.way} at {plan.point}: {ended}, but\n{difference}"
+        for plan, (ended, difference) in zip(plans, results, strict=True)
+        if difference
+    ]
+    assert not wrong, "\n".join([f"{scenario.title}: {len(wrong)} of {len(plans)} did not converge", *wrong[:5]])
+    trials = (Trial(plan.point, plan.way, ended) for plan, (ended, _) in zip(plans, results, strict=True))
+    return Proof(scenario.title, calm.summary, calm.steps, tuple(trials))
 
 
 def harass(scenario: Scenario, folder: Path, kills: Sequence[int], *, cancel: bool = False) -> Ended:
@@ -167,22 +142,18 @@ def harass(scenario: Scenario, folder: Path, kills: Sequence[int], *, cancel: bo
     return outcome.value
 
 
-def _ways(passed: list[Point], news: set[int]) -> Iterator[tuple[int, Point, Way]]:
-    """What is worth trying: to be killed makes a difference only where a new daemon would find something else."""
-    for at, point in enumerate(passed):
-        if at in news:
-            yield at, point, "kill"
-            if point.direction == "do":
-                yield at, point, "cancel"
-        if point.step >= 0 and not point.name.endswith(" commit"):
-            yield at, point, "fail"
+def _ways(point: Point) -> Iterator[Way]:
+    yield "kill"
+    if point.direction == "do":
+        yield "cancel"
+    if point.step >= 0 and not point.name.endswith(" commit"):
+        yield "fail"
 
 
 def _prepare(scenario: Scenario, folder: Path) -> dict[str, str]:
     worlds.no_chance("prepare")
     scenario.prepare(folder)
     engine = scenario.open(folder)
-    (folder / EARLIER).write_text(str(model.OperationRow.select().count()))
     world = worlds.snapshot(folder, scenario.ignore)
     engine.stop()
     model.database.close()
@@ -197,7 +168,7 @@ def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
     assert isinstance(plan, Plan), "a plan was asked for"
     changed = worlds.difference(world, worlds.snapshot(folder, scenario.ignore))
     assert not changed, f"the plan changed the world:\n{changed}"
-    trap = Trap(look=lambda: worlds.fingerprint(folder))
+    trap = Trap()
     row = _run(scenario, folder, engine, trap)
     assert row.status == "done", f"undisturbed it ended as {row.status}: {row.error} {row.note}"
     assert [step.name for step in plan.steps] == row.steps, "plan and journal do not have the same steps"
@@ -205,17 +176,16 @@ def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
     return _Calm(
         summary=(type(engine.kinds()[row.kind]).__doc__ or "").strip().split("\n")[0],
         steps=tuple((step.name, step.commit) for step in plan.steps),
-        passed=trap.passed,
-        news=trap.news,
+        passed=tuple(trap.passed),
         world=worlds.snapshot(folder, scenario.ignore),
     )
 
 
-def _turned_back(scenario: Scenario, folder: Path, step: int) -> tuple[list[Point], set[int]]:
-    trap = Trap(fail_after=step, look=lambda: worlds.fingerprint(folder))
+def _turned_back(scenario: Scenario, folder: Path, step: int) -> tuple[Point, ...]:
+    trap = Trap(fail_after=step)
     row = _run(scenario, folder, scenario.open(folder), trap)
     assert row.status == "undone", f"after a failure it ended as {row.status}: {row.error} {row.note}"
-    return trap.passed, trap.news
+    return tuple(trap.passed)
 
 
 def _disturbed(scenario: Scenario, folder: Path, plan: _Plan) -> Ended:
@@ -253,18 +223,13 @@ def _resume(scenario: Scenario, folder: Path, engine: Engine, trap: Trap, *, can
     engine.start()
     for row in rows:
         engine.wait(row.id, SECONDS)
-    return _ended(scenario, folder, _last(folder))
+    newest = model.OperationRow.select().order_by(model.OperationRow.id.desc()).first()
+    return _ended(scenario, folder, newest)
 
 
 def _begun(scenario: Scenario, folder: Path) -> bool:
     scenario.open(folder)
-    return _last(folder) is not None
-
-
-def _last(folder: Path) -> model.OperationRow | None:
-    """The operation that was submitted after the world was prepared."""
-    earlier = int((folder / EARLIER).read_text())
-    return model.OperationRow.get_or_none(model.OperationRow.id > earlier)
+    return bool(model.OperationRow.select().count())
 
 
 def _run(scenario: Scenario, folder: Path, engine: Engine, trap: Trap) -> model.OperationRow:
@@ -281,3 +246,8 @@ def _ended(scenario: Scenario, folder: Path, row: model.OperationRow | None) -> 
         assert row.attempts == 0 and row.ended, f"an ended operation has no attempts open: {row.__data__}"
     scenario.check(folder, status)
     return status, worlds.snapshot(folder, scenario.ignore)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    shutil.copytree(source, target, symlinks=True)
+    return target

@@ -30,6 +30,10 @@ def known_size(ctx: Context) -> int:
     return ctx.core.local.stat(ctx.data["source"]).size_bytes if ctx.data["source"] else 0
 
 
+NOBODY = "nobody"
+"""Who looks at files from outside: somebody without any right here."""
+
+
 class AreaStep(ImageStep):
     """A step that makes a file beside the image's own."""
 
@@ -75,7 +79,7 @@ class Fetch(ImageStep):
 
 
 class Convert(ImageStep):
-    """The file is examined as hostile and copied into a disk of ours; a download is removed then."""
+    """The file is examined as hostile and copied into a disk of ours."""
 
     name = "examine and copy"
 
@@ -87,18 +91,36 @@ class Convert(ImageStep):
         image = self.row()
         file = ctx.data["source"] or Fetch(self.image).target(ctx)
         room = pools.driver(ctx.core, image.pool).usage(pools.spec(image.pool)).free_bytes
-        name = ctx.args["file"] or ctx.args["url"]
-        facts = disks.import_file(
-            ctx.core.local, file, pools.path(ctx.core, image), image.format, name=name, room_bytes=room
-        )
-        quotas.check(image.owner_id, f"import image {image.name}", disk_bytes=facts.size_bytes - image.size_bytes)
-        measured = {"size_bytes": facts.size_bytes, "allocated_bytes": facts.allocated_bytes}
-        Image.update(**measured).where(Image.id == image.id).execute()
-        if ctx.args["url"]:
-            ctx.core.local.remove(file)
+        facts = disks.examine(ctx.core.local, file, user=NOBODY, room_bytes=room)
+        more = facts.size_bytes - image.size_bytes
+        quotas.check(image.owner_id, f"import image {image.name}", disk_bytes=more)
+        iso = facts.format == "iso"
+        image.content, image.format = ("iso", "raw") if iso else ("disk", "qcow2")
+        image.size_bytes = facts.size_bytes
+        image.save()
+        target = pools.path(ctx.core, image)
+        disks.import_file(ctx.core.local, file, target, facts=facts, user=NOBODY, target_format=image.format)
+        image.allocated_bytes = ctx.core.local.stat(target).allocated_bytes
+        image.save()
 
     def undo(self, ctx: Context) -> None:
         self.remove_file(ctx)
+
+
+class DropDownload(Fetch):
+    """What was downloaded and copied is removed."""
+
+    name = "remove the download"
+    commit = True
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"remove {self.target(ctx)}"]
+
+    def do(self, ctx: Context) -> None:
+        ctx.core.local.remove(self.target(ctx))
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: the download itself removes it."""
 
 
 class IntoMaster(AreaStep):
@@ -115,8 +137,9 @@ class IntoMaster(AreaStep):
 
     def do(self, ctx: Context) -> None:
         image = self.row()
-        original = pools.path(ctx.core, image)
-        disks.convert(ctx.core.local, original, image.format, self.path(ctx, self.area(image)), "qcow2")
+        original, target = pools.path(ctx.core, image), self.path(ctx, self.area(image))
+        backing = pools.path(ctx.core, image.master) if image.master else None
+        disks.convert(ctx.core.local, original, image.format, target, "qcow2", backing=backing)
 
     def undo(self, ctx: Context) -> None:
         self.remove(ctx, self.area(self.row()))
@@ -140,46 +163,22 @@ class DropOriginal(ImageStep):
         """Nothing: a removal that failed is tried again."""
 
 
-class Flatten(AreaStep):
-    """The child is copied, without a backing file, beside itself."""
+class Flatten(ImageStep):
+    """What the child shows of its master is copied into it; cut off at any point it is still the same child."""
 
-    name = "copy without the master"
-
-    def area(self, image: Image) -> Place:
-        return Place("images", f"{image.id}.flat.qcow2")
-
-    def plan(self, ctx: Context) -> list[str]:
-        image = self.row()
-        return [f"copy {pools.path(ctx.core, image)} to {self.path(ctx, self.area(image))}"]
-
-    def do(self, ctx: Context) -> None:
-        image = self.row()
-        disks.convert(
-            ctx.core.local, pools.path(ctx.core, image), image.format, self.path(ctx, self.area(image)), "qcow2"
-        )
-
-    def undo(self, ctx: Context) -> None:
-        self.remove(ctx, self.area(self.row()))
-
-
-class Replace(Flatten):
-    """The copy takes the child's place: there is no way back, and no need for one."""
-
-    name = "replace the child"
+    name = "copy from the master"
     commit = True
 
     def plan(self, ctx: Context) -> list[str]:
         image = self.row()
-        return [f"rename {self.path(ctx, self.area(image))} to {pools.path(ctx.core, image)}"]
+        return [f"copy what {pools.path(ctx.core, image)} shows of {pools.path(ctx.core, image.master)} into it"]
 
     def do(self, ctx: Context) -> None:
         image = self.row()
-        copy = self.path(ctx, self.area(image))
-        if ctx.core.local.exists(copy):
-            ctx.core.local.rename(copy, pools.path(ctx.core, image))
+        disks.flatten(ctx.core.local, pools.path(ctx.core, image), backing=pools.path(ctx.core, image.master))
 
     def undo(self, ctx: Context) -> None:
-        """Nothing: the step before it removes the copy."""
+        """Nothing: until it is done, a child that holds more than it must is as good as before."""
 
 
 class Grow(ImageStep):

@@ -91,18 +91,16 @@ class ImportImage(MakesImage):
         listing.check_free(Image, "image", args["name"], args["owner"])
         source = copying.source(ctx.core, args["owner"], args["file"]) if args["file"] else ""
         ctx.data["source"] = source
-        ctx.data["content"] = "iso" if (args["file"] or args["url"]).lower().endswith(".iso") else "disk"
-        format = "raw" if ctx.data["content"] == "iso" else "qcow2"
-        image = reserve(args["name"], args["owner"], args["pool"], 0, content=ctx.data["content"], format=format)
-        ctx.data["image"] = image.id
+        ctx.data["image"] = reserve(args["name"], args["owner"], args["pool"], 0).id
 
     def cost(self, ctx: Context) -> Cost:
         return Cost(disk_bytes=copying.known_size(ctx))
 
     def steps(self, ctx: Context) -> list[Step]:
         image = ctx.data["image"]
-        fetch = [copying.Fetch(image)] if ctx.args["url"] else []
-        return [*fetch, copying.Convert(image)]
+        if not ctx.args["url"]:
+            return [copying.Convert(image)]
+        return [copying.Fetch(image), copying.Convert(image), copying.DropDownload(image)]
 
 
 class ChangesImage(Operation):
@@ -185,7 +183,7 @@ class FlattenImage(ChangesImage):
         return Cost(disk_bytes=master.allocated_bytes if master else 0, downtime="its server stays off meanwhile")
 
     def steps(self, ctx: Context) -> list[Step]:
-        return [copying.Flatten(ctx.args["image"]), copying.Replace(ctx.args["image"])]
+        return [copying.Flatten(ctx.args["image"])]
 
     def finish(self, ctx: Context) -> None:
         Image.update(kind="plain", master=None).where(Image.id == ctx.args["image"]).execute()

@@ -109,9 +109,9 @@ def driver(core: Core) -> NetworkDriver:
 def desired(networks: set[str] | None = None, extra: frozenset[str] = frozenset()) -> Desired:
     """What is to be, from the rows: the active connections (and `extra` ones) with their networks, of these or all."""
     rows = Connection.select(Connection, Server, Network).join_from(Connection, Server).join_from(Connection, Network)
-    rows = rows.where(Connection.active | Connection.id.in_(extra))
+    rows = rows.where(Connection.active | Connection.id.in_(list(extra)))
     if networks is not None:
-        rows = rows.where(Connection.network.in_(networks))
+        rows = rows.where(Connection.network.in_(list(networks)))
     found = list(rows)
     return Desired(
         networks={row.network_id: _network_spec(row.network) for row in found},
@@ -125,7 +125,7 @@ def apply(core: Core, connections: frozenset[str]) -> None:
     The cost grows with the servers of these networks alone.
     """
     with _applying:
-        about = list(Network.select().join(Connection).where(Connection.id.in_(connections)).distinct())
+        about = list(Network.select().join(Connection).where(Connection.id.in_(list(connections))).distinct())
         ids = {network.id for network in about}
         wanted = desired(ids)
         driver(core).apply(wanted, connections | ids)

@@ -11,20 +11,20 @@ class Connect(Step):
     name = "connect"
 
     def __init__(self, connections: list[str]) -> None:
-        self.connections = frozenset(connections)
+        self.connections = connections
 
     def plan(self, ctx: Context) -> list[str]:
         mine = Connection.select(Connection.network).where(Connection.id.in_(self.connections))
-        wanted = networks.desired({row.network_id for row in mine}, extra=self.connections)
+        wanted = networks.desired({row.network_id for row in mine}, extra=frozenset(self.connections))
         return networks.driver(ctx.core).render(wanted).splitlines()
 
     def do(self, ctx: Context) -> None:
         Connection.update(active=True).where(Connection.id.in_(self.connections)).execute()
-        networks.apply(ctx.core, self.connections)
+        networks.apply(ctx.core, frozenset(self.connections))
 
     def undo(self, ctx: Context) -> None:
         Connection.update(active=False).where(Connection.id.in_(self.connections)).execute()
-        networks.apply(ctx.core, self.connections)
+        networks.apply(ctx.core, frozenset(self.connections))
 
 
 class Disconnect(Step):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import peewee
+
 from origo.contracts import DiskSpec, NicSpec, Place, ServerSpec
 from origo.model import Connection, Disk, Image, Network, Pool, Server
 from origo.operations.core import Core
@@ -43,7 +45,7 @@ def _disks(core: Core, server: Server) -> list[DiskSpec]:
         Disk.select(Disk, Image, Pool, master)
         .join_from(Disk, Image)
         .join_from(Image, Pool)
-        .join_from(Image, master, "LEFT OUTER", on=(Image.master == master.id))
+        .join_from(Image, master, peewee.JOIN.LEFT_OUTER, on=(Image.master == master.id))
         .where(Disk.server == server)
         .order_by(Disk.position)
     )
