@@ -48,7 +48,7 @@ def explained(printed: str, otherwise: str, verb: str, path: str) -> OrigoError:
     """The error for what qemu-img printed; `otherwise` is the reason if that says none."""
     what = f"cannot {verb} image {name(path)}"
     if any(words in printed for words in NO_ROOM):
-        return NoRoom(f"{what}: there is no room left in its pool", hint="free some space, or use another pool")
+        return NoRoom(f"{what}: there is no room left for it", hint="free some space, or use another pool")
     if all(words in printed for words in IN_USE):
         return Conflict(f"{what}: it is in use", hint="stop the server that has it, then try again")
     said = [line.removeprefix("qemu-img: ") for line in printed.splitlines() if line.startswith("qemu-img: ")]

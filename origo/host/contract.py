@@ -132,8 +132,9 @@ class Host(ABC):
         """Run a short command to its end, at most `timeout` seconds.
 
         `user` runs it as that user, without groups or capabilities; `env` adds variables to a minimal environment
-        (PATH, LC_ALL=C.UTF-8). Raises CommandFailed when it ends with another status than 0 and `check` is set, when
-        it does not exist, or takes too long; Cancelled when the current job is cancelled meanwhile.
+        (PATH, LC_ALL=C.UTF-8), never secrets: a process list shows them, so give those as `input`. Raises
+        CommandFailed when it ends with another status than 0 and `check` is set, when it does not exist, or takes
+        too long; Cancelled when the current job is cancelled meanwhile.
         """
 
     @abstractmethod

@@ -213,5 +213,5 @@ def test_no_room_is_told_as_such() -> None:
     except Exception as error:
         failure = disks.qemu_img.error(error, "copy", "/pools/0/images/x.qcow2")
     assert isinstance(failure, NoRoom)
-    assert failure.message == "cannot copy image x.qcow2: there is no room left in its pool"
+    assert failure.message == "cannot copy image x.qcow2: there is no room left for it"
     assert json.dumps(failure.as_dict())
