@@ -1,4 +1,7 @@
-"""net_iptables on a real kernel: leases, names, NAT, walls, impostors, strangers, kills and cost."""
+"""net_iptables on a real kernel: leases, names, NAT, walls, impostors, strangers, kills and cost.
+
+Numbers are those of the clauses in docs/reference/contract-network.md.
+"""
 
 import os
 import re
@@ -49,7 +52,7 @@ class TestIptablesNetwork(NetworkSuite):
             run("ip", "link", "delete", name)
 
 
-def test_a_guest_gets_its_own_address_its_name_and_answers_for_names(lab: Lab) -> None:
+def test_20_a_guest_gets_its_own_address_its_name_and_answers_for_names(lab: Lab) -> None:
     lab.outside()
     state = desired(network(1, nat=True), connection(1, 5), connection(1, 6))
     lab.apply(state)
@@ -65,7 +68,7 @@ def test_a_guest_gets_its_own_address_its_name_and_answers_for_names(lab: Lab) -
     assert user != 0, "dnsmasq must not stay root"
 
 
-def test_servers_come_and_go_without_a_restart_of_dnsmasq(lab: Lab) -> None:
+def test_21_servers_come_and_go_without_a_restart_of_dnsmasq(lab: Lab) -> None:
     first = desired(network(1), connection(1, 5))
     lab.apply(first)
     pid = lab.supervisor.states()["dnsmasq-origo1"].pid
@@ -80,13 +83,13 @@ def test_servers_come_and_go_without_a_restart_of_dnsmasq(lab: Lab) -> None:
     assert lab.supervisor.states() == {}
 
 
-def test_a_connection_that_is_not_up_is_served_nothing(lab: Lab) -> None:
+def test_22_a_connection_that_is_not_up_is_served_nothing(lab: Lab) -> None:
     state = desired(network(1), connection(1, 5), connection(1, 6, up=False))
     lab.apply(state)
     assert lab.lease(lab.plug(connection(1, 6)), tries=1) == []
 
 
-def test_nat_lets_guests_out_and_can_be_switched_off_and_on(lab: Lab) -> None:
+def test_23_nat_lets_guests_out_and_can_be_switched_off_and_on(lab: Lab) -> None:
     lab.outside()
     for nat in (True, False, True):
         state = desired(network(1, nat=nat), connection(1, 5))
@@ -98,7 +101,7 @@ def test_nat_lets_guests_out_and_can_be_switched_off_and_on(lab: Lab) -> None:
         assert lab.pings(guest, "10.1.0.1")
 
 
-def test_nobody_outside_reaches_a_guest_even_with_a_route(lab: Lab) -> None:
+def test_24_nobody_outside_reaches_a_guest_even_with_a_route(lab: Lab) -> None:
     lab.outside()
     lab.apply(desired(network(1, nat=True), connection(1, 5)))
     guest = lab.manual(connection(1, 5), "10.1.0.1")
@@ -108,7 +111,7 @@ def test_nobody_outside_reaches_a_guest_even_with_a_route(lab: Lab) -> None:
     assert lab.reaches("", "10.1.0.5", 80), "the front must reach it"
 
 
-def test_networks_do_not_reach_each_other_and_guests_of_one_do(lab: Lab) -> None:
+def test_25_networks_do_not_reach_each_other_and_guests_of_one_do(lab: Lab) -> None:
     lab.outside()
     connections = (connection(1, 5), connection(1, 6), connection(2, 5))
     lab.apply(desired(network(1, nat=True), network(2, nat=True), *connections))
@@ -122,7 +125,7 @@ def test_networks_do_not_reach_each_other_and_guests_of_one_do(lab: Lab) -> None
     assert not lab.pings(one, "10.2.0.1"), "another network's gateway"
 
 
-def test_guests_reach_nothing_of_the_host_but_addresses_names_and_ping(lab: Lab) -> None:
+def test_26_guests_reach_nothing_of_the_host_but_addresses_names_and_ping(lab: Lab) -> None:
     lab.outside()
     lab.serve(8081)
     lab.apply(desired(network(1, nat=True), connection(1, 5)))
@@ -133,7 +136,7 @@ def test_guests_reach_nothing_of_the_host_but_addresses_names_and_ping(lab: Lab)
     assert not lab.pings(guest, ENGINE_OUTSIDE)
 
 
-def test_guests_do_not_reach_the_host_or_each_other_by_ipv6(lab: Lab) -> None:
+def test_27_guests_do_not_reach_the_host_or_each_other_by_ipv6(lab: Lab) -> None:
     connections = (connection(1, 5), connection(1, 6))
     lab.apply(desired(network(1), *connections))
     one, other = (lab.plug(each) for each in connections)
@@ -145,7 +148,7 @@ def test_guests_do_not_reach_the_host_or_each_other_by_ipv6(lab: Lab) -> None:
     assert not lab.pings(one, "fd00::6") and not lab.pings(one, "fd00::1")
 
 
-def test_an_impostor_is_not_heard(lab: Lab) -> None:
+def test_28_an_impostor_is_not_heard(lab: Lab) -> None:
     bad, victim = connection(1, 5), connection(1, 6)
     lab.apply(desired(network(1), bad, victim))
     one, other = lab.plug(bad), lab.plug(victim)
@@ -169,7 +172,7 @@ def test_an_impostor_is_not_heard(lab: Lab) -> None:
     assert not heard(tagged[:12] + b"\x88\xb5" + b"a protocol of its own")
 
 
-def test_a_connection_that_is_removed_under_a_running_guest_leaves_the_bridge(lab: Lab) -> None:
+def test_29_a_connection_that_is_removed_under_a_running_guest_leaves_the_bridge(lab: Lab) -> None:
     both = desired(network(1), connection(1, 5), connection(1, 6))
     lab.apply(both)
     one, _ = lab.manual(connection(1, 5), "10.1.0.1"), lab.manual(connection(1, 6), "10.1.0.1")
@@ -179,7 +182,7 @@ def test_a_connection_that_is_removed_under_a_running_guest_leaves_the_bridge(la
     assert not lab.pings(one, "10.1.0.6")
 
 
-def test_a_bridge_that_somebody_removed_is_made_again_and_guests_are_plugged_in(lab: Lab) -> None:
+def test_30_a_bridge_that_somebody_removed_is_made_again_and_guests_are_plugged_in(lab: Lab) -> None:
     state = desired(network(1), connection(1, 5))
     lab.apply(state)
     guest = lab.manual(connection(1, 5), "10.1.0.1")
@@ -193,7 +196,7 @@ def test_a_bridge_that_somebody_removed_is_made_again_and_guests_are_plugged_in(
     assert lab.pings(guest, "10.1.0.1")
 
 
-def test_guests_meet_where_bridges_are_filtered_and_strangers_forbid_forwarding(lab: Lab) -> None:
+def test_31_guests_meet_where_bridges_are_filtered_and_strangers_forbid_forwarding(lab: Lab) -> None:
     lab.apply(desired(network(1), connection(1, 5), connection(1, 6)))
     one, other = lab.manual(connection(1, 5), "10.1.0.1"), lab.manual(connection(1, 6), "10.1.0.1")
     run("ip", "link", "set", "origo1", "type", "bridge", "nf_call_iptables", "1")
@@ -217,7 +220,7 @@ COMMIT
 """
 
 
-def test_rules_and_links_of_others_stay_as_they_are(lab: Lab) -> None:
+def test_32_rules_and_links_of_others_stay_as_they_are(lab: Lab) -> None:
     def theirs() -> list[str]:
         lines = run("iptables-save").stdout.splitlines()
         links = run("ip", "-o", "link", "show", "type", "bridge").stdout.splitlines()
@@ -241,7 +244,7 @@ def test_rules_and_links_of_others_stay_as_they_are(lab: Lab) -> None:
     run("iptables", "-w", "-F", "INPUT")
 
 
-def test_a_subnet_that_the_machine_reaches_elsewhere_is_refused(lab: Lab) -> None:
+def test_33_a_subnet_that_the_machine_reaches_elsewhere_is_refused(lab: Lab) -> None:
     lab.outside()
     run("ip", "address", "add", "10.77.0.2/16", "dev", "up0")
     with pytest.raises(Conflict, match=r"the bridge origo77: this machine reaches 10.77.0.0/16 through up0"):
@@ -250,7 +253,7 @@ def test_a_subnet_that_the_machine_reaches_elsewhere_is_refused(lab: Lab) -> Non
     assert "origo77" not in run("iptables-save").stdout
 
 
-def test_a_failure_half_way_takes_back_what_was_made(lab: Lab) -> None:
+def test_34_a_failure_half_way_takes_back_what_was_made(lab: Lab) -> None:
     good = desired(network(1), connection(1, 5))
     lab.driver().apply(good, ids(good))
     rules = sorted(line for line in run("iptables-save").stdout.splitlines() if line[:1] in "-:*")
@@ -304,7 +307,7 @@ def world() -> list[str]:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("everything", [False, True], ids=["some", "all"])
-def test_killed_at_any_command_the_next_try_forwards_or_backwards_ends_the_same(
+def test_35_killed_at_any_command_the_next_try_forwards_or_backwards_ends_the_same(
     lab: Lab, everything: bool, after: bool
 ) -> None:
     old = desired(network(1, nat=True), connection(1, 5), network(4), connection(4, 5))
@@ -328,7 +331,7 @@ def test_killed_at_any_command_the_next_try_forwards_or_backwards_ends_the_same(
     assert 5 < command < 39
 
 
-def test_many_may_apply_at_once(lab: Lab) -> None:
+def test_36_many_may_apply_at_once(lab: Lab) -> None:
     driver = lab.driver()
     driver.apply(desired(network(1)), None)
 
@@ -342,7 +345,7 @@ def test_many_may_apply_at_once(lab: Lab) -> None:
     assert driver.current() == expected | {"network-1"}
 
 
-def test_200_networks_with_2000_connections_make_one_more_cost_little(lab: Lab) -> None:
+def test_37_one_more_of_2000_connections_costs_little(lab: Lab) -> None:
     networks = [network(number, nat=number % 2 == 0) for number in range(1, 201)]
     connections = [connection(number, place) for number in range(1, 201) for place in range(5, 15)]
     state = desired(*networks, *connections)
@@ -367,9 +370,19 @@ def test_200_networks_with_2000_connections_make_one_more_cost_little(lab: Lab) 
     assert driver.current() == ids(bigger)
 
 
-def test_dnsmasq_killed_is_revived_and_still_serves(lab: Lab) -> None:
+def test_38_dnsmasq_killed_is_revived_and_still_serves(lab: Lab) -> None:
     lab.apply(desired(network(1), connection(1, 5)))
     pid = lab.supervisor.states()["dnsmasq-origo1"].pid
     os.kill(pid, signal.SIGKILL)
     lab.wait(lambda: lab.supervisor.states()["dnsmasq-origo1"].pid not in (0, pid))
     assert lab.lease(lab.plug(connection(1, 5)))[0] == "10.1.0.5"
+
+
+def test_a_folder_that_dnsmasq_cannot_reach_is_said_with_a_remedy(lab: Lab) -> None:
+    closed = Path("/run/lab-closed/state")
+    closed.mkdir(parents=True)
+    closed.parent.chmod(0o700)
+    (lack,) = IptablesNetwork(lab.host, {"state": str(closed)}).check()
+    assert lack.sentence == f"the user dnsmasq cannot reach {closed}" and str(closed) in lack.remedy
+    closed.parent.chmod(0o755)
+    assert IptablesNetwork(lab.host, {"state": str(closed)}).check() == []

@@ -1,15 +1,17 @@
 """The text that net_iptables applies, compared with golden files (ORIGO_REGEN=1 writes them anew), and its parsers."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from origo_plugins.net_iptables import commands, guard, names, parse, rules
+from origo_plugins.net_iptables import commands, guard, names, parse, probe, rules
 from origo_plugins.net_iptables.driver import IptablesNetwork
 
-from origo.errors import BadInput
-from origo.host import LocalHost
+from origo.errors import BadInput, CommandFailed
+from origo.host import LocalHost, Result
 from origo.testing.network_suite import connection, desired, network
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -146,3 +148,34 @@ def test_forwarding_is_switched_on_only_for_a_network_with_nat() -> None:
 def test_a_hardware_address_is_checked_before_it_stands_in_any_text(bad: str) -> None:
     with pytest.raises(BadInput, match="cannot use"):
         names.check_connection(replace(connection(1, 5), mac=bad), network(1))
+
+
+class Poor(LocalHost):
+    """A host without some commands, or with a kernel that refuses what they say."""
+
+    def __init__(self, absent: str = "", refused: str = "") -> None:
+        super().__init__()
+        self.absent, self.refused = absent, refused
+
+    def run(self, argv: Sequence[str], **options: Any) -> Result:
+        if self.absent in argv[:1]:
+            raise CommandFailed(f"cannot run {self.absent}: it is not installed")
+        if argv[0] != "unshare":
+            return Result(tuple(argv), 0, b"", b"")
+        return (
+            Result(tuple(argv), 1, b"", b"\nno such feature\n")
+            if self.refused in argv
+            else Result(tuple(argv), 0, b"", b"")
+        )
+
+
+@pytest.mark.parametrize(("command", "package"), [("nft", "nftables"), ("dhcp_release", "dnsmasq-utils")])
+def test_a_missing_command_is_said_with_the_package_that_has_it(command: str, package: str) -> None:
+    (lack,) = probe.lacks(Poor(absent=command), "/nowhere")
+    assert (lack.sentence, lack.remedy) == (f"{command} cannot be started", f"install the package {package}")
+
+
+@pytest.mark.parametrize(("command", "what"), [("ip", "makes no bridges"), ("nft", "refuses our nft bridge table")])
+def test_what_the_kernel_refuses_is_said_with_its_words(command: str, what: str) -> None:
+    (lack,) = probe.lacks(Poor(refused=command), "/nowhere")
+    assert lack.sentence == f"the kernel {what}: no such feature" and "kernel" in lack.remedy and lack.fatal
