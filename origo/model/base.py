@@ -1,6 +1,7 @@
 """The database: one connection for each thread, immediate transactions, every commit on disk before it returns."""
 
 import json
+import threading
 import time
 import uuid
 from typing import Any
@@ -9,13 +10,60 @@ import peewee
 
 database = peewee.DatabaseProxy()
 
+PATIENCE = 30
+"""Seconds that a writer waits for the others."""
+CHANGES = ("INSERT", "UPDATE", "DELETE")
+
+
+class Database(peewee.SqliteDatabase):
+    """Writers of this process stand in line: SQLite's own waiting is polling, where the unlucky wait for seconds."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._turn = threading.Lock()
+        self._mine = threading.local()
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Wait for the turn, and have it until the transaction ends."""
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise peewee.OperationalError(f"another thread has been writing for {PATIENCE} s")
+        try:
+            super().begin(lock_type)
+        except BaseException:
+            self._turn.release()
+            raise
+        self._mine.turn = True
+
+    def commit(self) -> None:
+        super().commit()
+        self._end_turn()
+
+    def rollback(self) -> None:
+        try:
+            super().rollback()
+        finally:
+            self._end_turn()
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """A change outside of a transaction takes its turn too."""
+        execute: Any = super().execute_sql
+        if self.in_transaction() or not sql.startswith(CHANGES):
+            return execute(sql, params)
+        with self._turn:
+            return execute(sql, params)
+
+    def _end_turn(self) -> None:
+        if getattr(self._mine, "turn", False):
+            self._mine.turn = False
+            self._turn.release()
+
 
 def connect(path: str) -> peewee.SqliteDatabase:
     """Open (or make) the database file at `path` and bind all rows to it."""
-    sqlite = peewee.SqliteDatabase(
+    sqlite = Database(
         path,
         lock_type="IMMEDIATE",
-        timeout=30,
+        timeout=PATIENCE,
         pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -8192},
     )
     database.initialize(sqlite)

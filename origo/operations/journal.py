@@ -15,6 +15,10 @@ from origo.operations.base import Context, Lock, Mode, Operation
 UNFINISHED = ("queued", "running", "undoing", "stuck")
 """The states in which an operation still holds or waits for its locks."""
 
+KEPT = 20_000
+"""How many of the newest operations are kept; older ones go once they have ended."""
+SWEEP = 250
+"""How many are submitted between two looks for old ones."""
 MAX_LINE = 2_000
 """How much of a line the log keeps."""
 
@@ -61,6 +65,9 @@ class Journal:
             key=key,
         )
         self._tell(row, "queued")
+        if row.id % SWEEP == 0:
+            old = (OperationRow.id <= row.id - KEPT) & OperationRow.ended.is_null(False)
+            OperationRow.delete().where(old).execute()
         return row
 
     def begin(self, row: OperationRow) -> bool:

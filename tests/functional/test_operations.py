@@ -14,6 +14,7 @@ from sample_operations import Bench, Files, Write
 from origo import model
 from origo.errors import Conflict, NotFound
 from origo.host.local import LocalHost
+from origo.operations import journal
 from origo.operations.base import Context, Step
 from origo.operations.plan import Plan
 
@@ -321,3 +322,14 @@ def test_a_thousand_unfinished_operations_hold_up_a_start_for_less_than_half_a_s
     assert time.monotonic() - started < 0.5
     assert bench.engine.wait(rows[-1].id, 60).status == "done"
     bench.until(lambda: model.OperationRow.select().where(model.OperationRow.status == "done").count() == 1000, 60)
+
+
+def test_old_operations_go_once_they_have_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "KEPT", 5)
+    monkeypatch.setattr(journal, "SWEEP", 10)
+    stuck = bench.run(label="stuck", commit=0, names=("s", "t"), moods={"t": ["do:fail"]})
+    for count in range(9):
+        bench.run(label=f"n{count}", names=())
+    kept = [row.id for row in model.OperationRow.select()]
+    assert kept == [stuck.id, 6, 7, 8, 9, 10]
+    assert not bench.engine.log(2) and bench.engine.log(stuck.id)

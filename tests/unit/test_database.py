@@ -1,0 +1,96 @@
+"""What is promised to who writes: nobody waits for long, and nobody's failure holds the others up."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import peewee
+import pytest
+
+from origo import model
+from origo.model import Label, database
+
+
+@pytest.fixture(autouse=True)
+def path(tmp_path: Path) -> Iterator[Path]:
+    model.connect(str(tmp_path / "origo.db"))
+    database.create_tables(model.ROWS)
+    yield tmp_path / "origo.db"
+    database.close()
+
+
+def add(label: str) -> None:
+    Label.create(label=label, created=1.0)
+
+
+def test_one_writer_among_many_busy_ones_waits_a_moment_only() -> None:
+    stop = threading.Event()
+
+    def write(number: int) -> None:
+        count = 0
+        while not stop.is_set():
+            count += 1
+            with database.atomic():
+                add(f"{number}-{count}")
+        database.close()
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for writer in writers:
+        writer.start()
+    waited = []
+    for count in range(100):
+        started = time.perf_counter()
+        add(f"mine-{count}")
+        waited.append(time.perf_counter() - started)
+        time.sleep(0.005)
+    stop.set()
+    for writer in writers:
+        writer.join()
+    assert sorted(waited)[94] < 0.2
+
+
+@pytest.mark.parametrize("breaks", ["inside", "commit"])
+def test_a_transaction_that_fails_leaves_the_turn_to_the_next(breaks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object) -> None:
+        raise peewee.OperationalError("disk full")
+
+    with monkeypatch.context() as patch, pytest.raises(peewee.OperationalError), database.atomic():
+        add("lost")
+        if breaks == "inside":
+            raise peewee.OperationalError("no such thing")
+        patch.setattr(peewee.Database, "commit", fail)
+    done = threading.Thread(target=lambda: (add("kept"), database.close()))
+    done.start()
+    done.join(5)
+    assert [row.label for row in Label.select()] == ["kept"]
+
+
+def test_two_who_read_and_then_write_never_lose_a_change() -> None:
+    add("count")
+
+    def count() -> None:
+        for _ in range(50):
+            with database.atomic():
+                row = Label.get_by_id("count")
+                Label.update(created=row.created + 1).where(Label.label == "count").execute()
+        database.close()
+
+    counters = [threading.Thread(target=count) for _ in range(4)]
+    for counter in counters:
+        counter.start()
+    for counter in counters:
+        counter.join()
+    assert Label.get_by_id("count").created == 201
+
+
+def test_every_commit_is_on_disk_before_it_returns_and_references_hold(path: Path) -> None:
+    assert database.execute_sql("PRAGMA synchronous").fetchone() == (2,)
+    assert database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
+    with pytest.raises(peewee.IntegrityError, match="FOREIGN KEY"):
+        model.Token.create(user="nobody", name="t", secret="s")  # noqa: S106
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT COUNT(*) FROM token").fetchone() == (0,)
