@@ -53,3 +53,8 @@ def test_a_test_is_named_by_a_sentence() -> None:
         if "tests" in module.path.parts and test.name.count("_") < 3
     ]
     assert short == []
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    names = [module.path.name for module in modules() if module.path.name.startswith("test_")]
+    assert sorted({name for name in names if names.count(name) > 1}) == [], "pytest imports them by that name alone"
