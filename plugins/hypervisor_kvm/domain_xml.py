@@ -2,6 +2,7 @@
 
 from lxml import etree
 from lxml.builder import E, ElementMaker
+from origo_plugins.hypervisor_kvm.connection import PREFIX
 
 from origo.contracts import DiskSpec, NicSpec, ServerSpec
 
@@ -10,9 +11,9 @@ O = ElementMaker(namespace=NAMESPACE, nsmap={"origo": NAMESPACE})  # noqa: E741
 
 
 def domain(spec: ServerSpec, *, accelerated: bool, machine: str) -> str:
-    """The whole definition."""
+    """The whole definition. `machine` is a versioned type, so that a guest never wakes up in other hardware."""
     root = E.domain(
-        E.name(domain_name(spec)),
+        E.name(name(spec.id)),
         E.uuid(spec.id),
         E.title(spec.name),
         E.metadata(O.server(id=spec.id, name=spec.name)),
@@ -20,7 +21,7 @@ def domain(spec: ServerSpec, *, accelerated: bool, machine: str) -> str:
         E.vcpu(str(spec.cpus)),
         E.os(E.type("hvm", arch="x86_64", machine=machine), E.boot(dev=_BOOT[spec.boot])),
         E.features(E.acpi(), E.apic()),
-        E.cpu(mode="host-passthrough" if accelerated else "maximum"),
+        E.cpu(mode="host-passthrough" if accelerated else "maximum", check="none"),
         E.clock(offset="utc"),
         E.on_poweroff("destroy"),
         E.on_reboot("restart"),
@@ -31,9 +32,9 @@ def domain(spec: ServerSpec, *, accelerated: bool, machine: str) -> str:
     return etree.tostring(root, pretty_print=True).decode()
 
 
-def domain_name(spec: ServerSpec) -> str:
-    """libvirt's own name of the server: never another's."""
-    return f"origo-{spec.id}"
+def name(id: str) -> str:
+    """libvirt's own name of the server with that id: unlike the server's name it is never another's."""
+    return f"{PREFIX}{id}"
 
 
 def _devices(spec: ServerSpec) -> list[etree._Element]:

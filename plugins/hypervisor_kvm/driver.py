@@ -1,12 +1,13 @@
-"""libvirt's domains as servers: only those with our metadata are seen."""
+"""libvirt's domains as servers: only those that carry our metadata are seen, none but those is touched."""
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator, Mapping
 
 import libvirt
-from lxml import etree
-from origo_plugins.hypervisor_kvm import domain_xml
+from origo_plugins.hypervisor_kvm import connection, domain_xml, parse
+from origo_plugins.hypervisor_kvm.accelerator import Accelerator
+from origo_plugins.hypervisor_kvm.connection import Connection
+from origo_plugins.hypervisor_kvm.console import SerialStream
 
 from origo.contracts import (
     Consoles,
@@ -23,184 +24,230 @@ from origo.contracts import (
 )
 from origo.contracts.service import Services
 from origo.errors import Conflict, NoRoom, NotFound, OrigoError, Unavailable
+from origo.host import Host
 
-QEMU_CONF = """# Written by Origo at each start.
+COMMANDS = {
+    "libvirtd": "libvirt-daemon-system",
+    "virtlogd": "libvirt-daemon-system",
+    "qemu-system-x86_64": "qemu-system-x86",
+}
+
+QEMU_CONF = """# Written by Origo at each start of its own libvirtd.
 security_driver = "none"
 cgroup_controllers = []
 """
 
-_loop = threading.Lock()
-_loop_started = False
+UNDEFINE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
 
-
-def _run_loop() -> None:
-    global _loop_started
-    with _loop:
-        if _loop_started:
-            return
-        libvirt.virEventRegisterDefaultImpl()
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)
-
-        def run() -> None:
-            while True:
-                libvirt.virEventRunDefaultImpl()
-
-        threading.Thread(target=run, name="libvirt", daemon=True).start()
-        _loop_started = True
+STATS = (
+    libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
 
 
 class KvmHypervisor(Hypervisor, Consoles, Services):
-    """Options: `uri`, `daemon` (own or system)."""
+    """Options: `uri` (by default qemu:///system), `state` (a folder), `daemon` (`own` has us run libvirtd)."""
 
-    def __init__(self, host, options) -> None:
+    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
         super().__init__(host, options)
-        self.uri = options.get("uri", "qemu:///system")
-        self._guard = threading.Lock()
-        self._connection = None
+        self._connection = Connection(options.get("uri", "qemu:///system"))
+        self._accelerator = Accelerator(host, options.get("state", "/var/lib/origo/hypervisor"))
 
     def check(self) -> list[Lack]:
-        return []
+        """Programs that are missing, and a daemon that does not answer."""
+        lacks = [
+            Lack(f"there is no program {command}", f"install the package {package}")
+            for command, package in COMMANDS.items()
+            if self.host.run(["sh", "-c", 'command -v "$0"', command], check=False).code
+        ]
+        if not lacks:
+            try:
+                self._connection.get()
+            except Unavailable as error:
+                lacks.append(Lack(error.message.removeprefix("cannot ").capitalize(), error.hint))
+        return lacks
 
     def info(self) -> Facts:
-        return Facts("libvirt and QEMU", formats=("qcow2", "raw"), backing_files=True)
+        """Versions, the most CPUs, and whether guests run on the processor itself."""
+        found = self._accelerator.answer()
+        with self._said("look at libvirt"):
+            number = self._connection.get().getLibVersion()
+            kind = "kvm" if found.works else "qemu"
+            most = self._connection.get().getMaxVcpus(kind)
+        return Facts(
+            title="KVM through libvirt" if found.works else "QEMU's emulation through libvirt",
+            version=f"libvirt {number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}, QEMU {found.version}",
+            formats=("qcow2", "raw"),
+            backing_files=True,
+            accelerated=found.works,
+            max_cpus=most,
+            notes={"accelerator": found.sentence},
+        )
 
     def services(self) -> tuple[ServiceSpec, ...]:
+        """libvirt's two daemons, where they are ours to run."""
         if self.options.get("daemon") != "own":
             return ()
+        config = {"/etc/libvirt/qemu.conf": QEMU_CONF}
         return (
             ServiceSpec("virtlogd", ("virtlogd",), ready="/run/libvirt/virtlogd-sock"),
-            ServiceSpec(
-                "libvirtd",
-                ("libvirtd",),
-                files={"/etc/libvirt/qemu.conf": QEMU_CONF},
-                ready="/run/libvirt/libvirt-sock",
-            ),
+            ServiceSpec("libvirtd", ("libvirtd",), files=config, ready="/run/libvirt/libvirt-sock"),
         )
 
     def render(self, spec: ServerSpec) -> str:
-        return domain_xml.domain(spec, accelerated=False, machine="q35")
+        """The XML; a server that is there keeps its machine type, which its guest knows."""
+        try:
+            machine = parse.machine(self._find(spec.id).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        except NotFound:
+            machine = ""
+        accelerated = self._accelerator.answer().works
+        return domain_xml.domain(spec, accelerated=accelerated, machine=machine or self._machine(accelerated))
 
     def define(self, spec: ServerSpec) -> None:
-        with self._errors(f"define server {spec.name}"):
-            self._open().defineXMLFlags(self.render(spec), 0)
+        """Define or change it."""
+        with self._said(f"define server {spec.name}"):
+            self._refuse_stranger(spec)
+            self._connection.get().defineXMLFlags(self.render(spec), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
     def undefine(self, id: str) -> None:
-        with self._errors(f"undefine server {id}"):
-            try:
-                found = self._find(id)
-            except NotFound:
-                return
-            if found.isActive():
-                raise Conflict(f"cannot undefine server {id}: it runs")
-            found.undefine()
+        """Forget it."""
+        with contextlib.suppress(NotFound), self._said(f"undefine server {id}"):
+            domain = self._find(id)
+            if domain.isActive():
+                raise Conflict(f"cannot undefine server {parse.name(domain)}: it runs", hint="stop it first")
+            domain.undefineFlags(UNDEFINE)
 
     def start(self, id: str) -> None:
-        with self._errors(f"start server {id}"):
-            found = self._find(id)
-            if not found.isActive():
-                found.create()
+        """Start it."""
+        domain = self._find(id)
+        with self._said(f"start server {parse.name(domain)}"):
+            if not domain.isActive():
+                domain.create()
 
     def stop(self, id: str, *, force: bool) -> None:
-        with self._errors(f"stop server {id}"):
-            found = self._find(id)
-            if not found.isActive():
+        """Push the power button, or turn the power off."""
+        domain = self._find(id)
+        with self._said(f"stop server {parse.name(domain)}"):
+            if not domain.isActive():
                 return
-            if force:
-                found.destroy()
-            else:
-                found.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+            try:
+                if force:
+                    domain.destroy()
+                else:
+                    domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+            except libvirt.libvirtError:
+                if domain.isActive():
+                    raise
 
     def suspend(self, id: str) -> None:
-        with self._errors(f"suspend server {id}"):
-            self._running(id).suspend()
+        """Let its processors stand still."""
+        domain = self._running(id, "suspend")
+        with self._said(f"suspend server {parse.name(domain)}"):
+            domain.suspend()
 
     def resume(self, id: str) -> None:
-        with self._errors(f"resume server {id}"):
-            self._running(id).resume()
+        """Let it go on."""
+        domain = self._running(id, "resume")
+        with self._said(f"resume server {parse.name(domain)}"):
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
 
     def reset(self, id: str) -> None:
-        with self._errors(f"reset server {id}"):
-            self._running(id).reset()
+        """Push its reset button."""
+        domain = self._running(id, "reset")
+        with self._said(f"reset server {parse.name(domain)}"):
+            domain.reset()
 
     def state(self, id: str) -> Power:
-        with self._errors(f"see server {id}"):
-            return _STATES.get(self._find(id).state()[0], Power.STOPPED)
+        """What it does."""
+        domain = self._find(id)
+        with self._said(f"see server {id}"):
+            return connection.power(*domain.state())
 
     def list(self) -> Mapping[str, Power]:
-        with self._errors("list servers"):
-            found = self._open().listAllDomains()
-            return {one.UUIDString(): _STATES.get(one.state()[0], Power.STOPPED) for one in found if _ours(one)}
+        """All of ours, with one call for the names and one for the states."""
+        with self._said("list servers"):
+            found = self._connection.get().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+            return {
+                domain.UUIDString(): connection.power(values["state.state"], values["state.reason"])
+                for domain, values in found
+                if domain.name() == domain_xml.name(domain.UUIDString())
+            }
 
     def stats(self) -> Mapping[str, Usage]:
-        return {}
+        """What all running ones use."""
+        with self._said("measure servers"):
+            flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING
+            found = self._connection.get().getAllDomainStats(STATS, flags)
+            return {
+                domain.UUIDString(): parse.usage(values)
+                for domain, values in found
+                if domain.name() == domain_xml.name(domain.UUIDString())
+            }
 
     def watch(self, on_event: Callable[[StateEvent], None]) -> Watch:
-        connection = self._open()
+        """Hand over every change of state."""
+        return self._connection.watch(on_event)
 
-        def called(_connection, domain, event, detail, _opaque) -> None:
-            power = _EVENTS.get(event)
-            if power is not None:
-                why = "shutdown" if event == 5 and detail == 0 else ""
-                on_event(StateEvent(domain.UUIDString(), power, why))
-
-        number = connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, called, None)
-        return Watch(lambda: connection.domainEventDeregisterAny(number))
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def serial(self, id: str) -> ConsoleStream:
-        raise Unavailable("later")
+        """Open its serial line."""
+        domain = self._running(id, "open the console of")
+        with self._said(f"open the console of server {parse.name(domain)}"):
+            return SerialStream(self._connection.get(), domain)
 
     def screen(self, id: str) -> tuple[str, int]:
-        found = etree.fromstring(self._running(id).XMLDesc())
-        return "127.0.0.1", int(found.find("devices/graphics").get("port"))
+        """Where its VNC screen listens."""
+        domain = self._running(id, "open the screen of")
+        with self._said(f"open the screen of server {parse.name(domain)}"):
+            return parse.screen(domain.XMLDesc())
 
-    def _open(self):
-        with self._guard:
-            if self._connection is None or not self._connection.isAlive():
-                _run_loop()
-                try:
-                    self._connection = libvirt.open(self.uri)
-                except libvirt.libvirtError as error:
-                    raise Unavailable(f"cannot reach libvirt: {error}") from error
-                self._connection.setKeepAlive(5, 3)
-            return self._connection
+    def _machine(self, accelerated: bool) -> str:
+        with self._said("ask for machine types"):
+            kind = "kvm" if accelerated else "qemu"
+            return parse.newest_machine(self._connection.get().getDomainCapabilities(None, "x86_64", "q35", kind))
 
-    def _find(self, id: str):
+    def _find(self, id: str) -> libvirt.virDomain:
+        with self._said(f"find server {id}"):
+            domain = self._connection.get().lookupByUUIDString(id)
+        if domain.name() != domain_xml.name(id):
+            raise NotFound(f"cannot find server {id}: the domain with that id is not Origo's")
+        return domain
+
+    def _running(self, id: str, verb: str) -> libvirt.virDomain:
+        domain = self._find(id)
+        if not domain.isActive():
+            raise Conflict(f"cannot {verb} server {parse.name(domain)}: it is stopped", hint="start it first")
+        return domain
+
+    def _refuse_stranger(self, spec: ServerSpec) -> None:
         try:
-            found = self._open().lookupByUUIDString(id)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-                raise NotFound(f"cannot find server {id}") from error
-            raise
-        if not _ours(found):
-            raise NotFound(f"cannot find server {id}")
-        return found
-
-    def _running(self, id: str):
-        found = self._find(id)
-        if not found.isActive():
-            raise Conflict(f"cannot do this with server {id}: it is stopped")
-        return found
+            self._find(spec.id)
+        except NotFound as error:
+            if error.__cause__ is None:
+                raise Conflict(f"cannot define server {spec.name}: another domain has its id") from None
 
     @contextlib.contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def _said(self, what: str) -> Iterator[None]:
         try:
             yield
         except libvirt.libvirtError as error:
             text = f"cannot {what}: {error.get_error_message()}"
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            code = error.get_error_code()
+            if code == libvirt.VIR_ERR_NO_DOMAIN:
                 raise NotFound(text) from error
-            if "allocate memory" in text:
-                raise NoRoom(text) from error
+            if "annot allocate memory" in text:
+                raise NoRoom(text, hint="stop a server, or give it less memory") from error
+            if code in (libvirt.VIR_ERR_RPC, libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_NO_CONNECT):
+                raise Unavailable(text, hint="see whether libvirtd runs: origo doctor") from error
             raise OrigoError(text) from error
-
-
-def _ours(domain) -> bool:
-    try:
-        domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.NAMESPACE)
-    except libvirt.libvirtError:
-        return False
-    return True
-
-
-_STATES = {1: Power.RUNNING, 2: Power.RUNNING, 3: Power.SUSPENDED, 4: Power.RUNNING, 5: Power.STOPPED, 6: Power.CRASHED}
-_EVENTS = {2: Power.RUNNING, 3: Power.SUSPENDED, 4: Power.RUNNING, 5: Power.STOPPED, 8: Power.CRASHED}

@@ -1,0 +1,210 @@
+"""A hypervisor whose servers are files: what it was told to define and what each is doing survives any kill."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from origo.contracts import (
+    Consoles,
+    ConsoleStream,
+    Facts,
+    Hypervisor,
+    Lack,
+    Power,
+    ServerSpec,
+    StateEvent,
+    Usage,
+    Watch,
+)
+from origo.errors import BadInput, Conflict, NotFound, Unavailable
+from origo.host import Host
+
+SHUTDOWN_SECONDS = 0.05
+
+_listeners: dict[str, list[Callable[[StateEvent], None]]] = {}
+
+
+class FakeHypervisor(Hypervisor, Consoles):
+    """Option `world` is the folder of its servers: `servers/<id>.json` what it is, `power/<id>` what it does.
+
+    A file `<world>/fail/<method>` makes that method raise Unavailable with the file's text; each line of
+    `<world>/lacks` is something the host lacks; a file `<world>/deaf` makes guests ignore the power button; a file
+    `<world>/strangers/<id>` is a server that is not ours.
+    """
+
+    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
+        super().__init__(host, options)
+        self.world = Path(options["world"])
+
+    def check(self) -> list[Lack]:
+        """What a test says it lacks."""
+        path = self.world / "lacks"
+        return [Lack(line, "remove the file") for line in path.read_text().splitlines()] if path.exists() else []
+
+    def info(self) -> Facts:
+        """Like a hypervisor with backing files."""
+        self._fail("info")
+        return Facts("Files instead of servers", version="1", formats=("qcow2", "raw"), backing_files=True, max_cpus=64)
+
+    def render(self, spec: ServerSpec) -> str:
+        """The file's text."""
+        return json.dumps(asdict(spec), indent=1, sort_keys=True)
+
+    def define(self, spec: ServerSpec) -> None:
+        """Write the file."""
+        self._fail("define")
+        if (self.world / "strangers" / spec.id).exists():
+            raise Conflict(f"cannot define server {spec.name}: another has its id")
+        if spec.cpus > self.info().max_cpus:
+            raise BadInput(f"cannot define server {spec.name}: it has more than {self.info().max_cpus} CPUs")
+        self._write("servers", spec.id, self.render(spec))
+
+    def undefine(self, id: str) -> None:
+        """Remove the file."""
+        self._fail("undefine")
+        if not self._path("servers", id).exists():
+            return
+        if self._power(id) is not Power.STOPPED:
+            raise Conflict(f"cannot undefine server {id}: it runs")
+        self._path("power", id).unlink(missing_ok=True)
+        self._path("servers", id).unlink(missing_ok=True)
+
+    def start(self, id: str) -> None:
+        """Runs."""
+        self._fail("start")
+        if self.state(id) is Power.STOPPED:
+            self._become(id, Power.RUNNING)
+
+    def stop(self, id: str, *, force: bool) -> None:
+        """Stops at once, or after a moment."""
+        self._fail("stop")
+        if self.state(id) is Power.STOPPED:
+            return
+        if force:
+            self._become(id, Power.STOPPED)
+        elif not (self.world / "deaf").exists():
+            timer = threading.Timer(SHUTDOWN_SECONDS, self._shut_down, [id])
+            timer.daemon = True
+            timer.start()
+
+    def suspend(self, id: str) -> None:
+        """Stands still."""
+        self._fail("suspend")
+        self._running(id)
+        self._become(id, Power.SUSPENDED)
+
+    def resume(self, id: str) -> None:
+        """Goes on."""
+        self._fail("resume")
+        self._running(id)
+        self._become(id, Power.RUNNING)
+
+    def reset(self, id: str) -> None:
+        """Nothing that a file would show."""
+        self._fail("reset")
+        self._running(id)
+
+    def state(self, id: str) -> Power:
+        """What the file says."""
+        if not self._path("servers", id).exists():
+            raise NotFound(f"cannot find server {id}")
+        return self._power(id)
+
+    def list(self) -> Mapping[str, Power]:
+        """All files."""
+        self._fail("list")
+        return {path.stem: self._power(path.stem) for path in (self.world / "servers").glob("*.json")}
+
+    def stats(self) -> Mapping[str, Usage]:
+        """Nothing is used."""
+        return {id: Usage() for id, power in self.list().items() if power is not Power.STOPPED}
+
+    def watch(self, on_event: Callable[[StateEvent], None]) -> Watch:
+        """Events of this process only."""
+        listeners = _listeners.setdefault(str(self.world), [])
+        listeners.append(on_event)
+
+        def close() -> None:
+            with contextlib.suppress(ValueError):
+                listeners.remove(on_event)
+
+        return Watch(close)
+
+    def serial(self, id: str) -> ConsoleStream:
+        """An echo."""
+        self._running(id)
+        return Echo()
+
+    def screen(self, id: str) -> tuple[str, int]:
+        """An address where nothing listens."""
+        self._running(id)
+        return "127.0.0.1", 5900
+
+    def _running(self, id: str) -> None:
+        if self.state(id) is Power.STOPPED:
+            raise Conflict(f"cannot do this with server {id}: it is stopped")
+
+    def _shut_down(self, id: str) -> None:
+        with contextlib.suppress(NotFound):
+            if self.state(id) is not Power.STOPPED:
+                self._become(id, Power.STOPPED, "shutdown")
+
+    def _become(self, id: str, power: Power, reason: str = "") -> None:
+        if self._power(id) is power:
+            return
+        self._write("power", id, power)
+        for on_event in list(_listeners.get(str(self.world), ())):
+            on_event(StateEvent(id, power, reason))
+
+    def _power(self, id: str) -> Power:
+        try:
+            return Power(self._path("power", id).read_text())
+        except FileNotFoundError:
+            return Power.STOPPED
+
+    def _path(self, folder: str, id: str) -> Path:
+        return self.world / folder / (f"{id}.json" if folder == "servers" else id)
+
+    def _write(self, folder: str, id: str, text: str) -> None:
+        path = self._path(folder, id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(text)
+        new.replace(path)
+
+    def _fail(self, method: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            raise Unavailable((self.world / "fail" / method).read_text().strip() or f"cannot {method}: told to fail")
+
+
+class Echo(ConsoleStream):
+    """Gives back what is typed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._typed = b""
+        self._open = True
+
+    def receive(self, timeout: float) -> bytes | None:
+        """What was typed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._typed or not self._open, timeout)
+            data, self._typed = self._typed, b""
+            return data or (None if self._open else b"")
+
+    def send(self, data: bytes) -> None:
+        """Keep it."""
+        with self._changed:
+            if not self._open:
+                raise Unavailable("cannot type into the console: the line is closed")
+            self._typed += data
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Hang up."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
