@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from origo.errors import Cancelled, CommandFailed, OrigoError
+from origo.errors import Cancelled, CommandFailed, OrigoError, Unavailable
 from origo.host.contract import Command, Result, current_job
 
 CANCEL_SECONDS = 0.2
@@ -20,6 +20,8 @@ TAIL_LIMIT = 64 << 10
 LINE_LIMIT = 16 << 10
 CHUNK = 64 << 10
 ABSENT = "there is no such command"
+READER_GONE = (-signal.SIGPIPE, 128 + signal.SIGPIPE, 255)
+"""How the source of a pipe ends when its target has failed: here, there, and its ssh client."""
 
 End = Callable[[str], None]
 """Ends a group and returns when all of it is gone: `Host.end`."""
@@ -108,11 +110,14 @@ def pipe(source: Command, end_source: End, target: Command, end_target: End, *, 
         if first.stdout:
             first.stdout.close()
         codes = _watch(children, {}, {first.stderr: errors[0], second.stderr: errors[1]}, timeout)
-    lost_reader = (-signal.SIGPIPE, 128 + signal.SIGPIPE)
-    order = (1, 0) if codes[1] and codes[0] in lost_reader else (0, 1)
-    for index in order:
-        printed = errors[index].data.decode(errors="replace")
-        if error := failed((source, target)[index], codes[index], printed):
+    found = [
+        failed(command, code, printed.data.decode(errors="replace"))
+        for command, code, printed in zip((source, target), codes, errors, strict=True)
+    ]
+    if found[1] and codes[0] in READER_GONE and not isinstance(found[0], Unavailable):
+        raise found[1]
+    for error in found:
+        if error:
             raise error
 
 

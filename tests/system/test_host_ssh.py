@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from origo.errors import NoRoom, Unavailable
+from origo.errors import CommandFailed, NoRoom, Unavailable
 from origo.host import Host, Job, LocalHost, SshHost, job
 from origo.testing.host_suite import HostClauses
 from origo.testing.second_machine import SecondMachine
@@ -76,6 +76,16 @@ def test_a_pipe_joins_two_machines(shared_host: SshHost, tmp_path: Path, way: st
     data = (tmp_path / "copy").read_bytes()
     assert data.startswith(source.run(["hostname"]).out)
     assert data.endswith(b"\0" * 3_000_000)
+
+
+def test_a_pipe_between_machines_fails_with_the_reason_of_the_one_that_failed(shared_host: SshHost) -> None:
+    endless, broken = ["cat", "/dev/zero"], ["sh", "-c", "echo it is broken >&2; exit 1"]
+    with pytest.raises(CommandFailed, match="^cannot run sh: it is broken"):
+        shared_host.pipe(endless, HERE, broken)
+    with pytest.raises(CommandFailed, match="^cannot run sh on second1: it is broken"):
+        HERE.pipe(endless, shared_host, broken)
+    with pytest.raises(CommandFailed, match="^cannot run sh on second1: it is broken"):
+        shared_host.pipe(broken, HERE, ["cat"])
 
 
 def test_one_connection_serves_many_commands_at_once(shared_host: SshHost) -> None:
