@@ -39,7 +39,9 @@ class Application:
         self.places = places
         self.door = door
         self.bottle = bottle.Bottle(catchall=True)
-        self.bottle.default_error_handler = self.bottles_own
+        self.refuse: Callable[[bottle.HTTPError], HTTPResponse] = self.refuse_in_json
+        """Answers what bottle refuses by itself: an address or a method that is not there."""
+        self.bottle.default_error_handler = lambda problem: self.refuse(problem)
         for route in routes:
             self._add(route)
         document = openapi.document(routes, PREFIX)
@@ -60,6 +62,8 @@ class Application:
             return self._perform(route, parameters, environ)
         except OrigoError as problem:
             return answers.error(problem)
+        except OverflowError:  # the database has no room for such a number
+            return answers.error(BadInput("cannot use this request: a number in it is too large"))
         except Exception:
             return answers.error(answers.unexpected(environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         finally:
@@ -115,8 +119,8 @@ class Application:
         headers = answers.SECURITY | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         return HTTPResponse(stream, 200, headers)
 
-    def bottles_own(self, problem: bottle.HTTPError) -> HTTPResponse:
-        """What bottle refuses by itself, in our shape."""
+    def refuse_in_json(self, problem: bottle.HTTPError) -> HTTPResponse:
+        """Such a refusal in the shape of all errors."""
         method, path = bottle.request.method, bottle.request.path
         if problem.status_code == 404:
             return answers.error(

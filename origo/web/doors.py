@@ -55,8 +55,9 @@ def asked(environ: Mapping[str, Any], core: Core) -> Asked:
     """What is known of a request before anything is looked up. The door's headers are nginx's, never a client's."""
     if environ.get("origo.door", LOCAL) == LOCAL:
         return Asked(LOCAL, "http", core.config.host_name, "", "")
+    door = environ.get("HTTP_X_ORIGO_DOOR", "")
     return Asked(
-        door=environ.get("HTTP_X_ORIGO_DOOR", ENGINE),
+        door=door if door in (STACK, AUTH) else ENGINE,
         scheme=environ.get("HTTP_X_ORIGO_SCHEME", "http"),
         host=environ.get("HTTP_HOST", "").lower(),
         address=environ.get("HTTP_X_ORIGO_ADDRESS", ""),
@@ -69,6 +70,8 @@ def actor(environ: Mapping[str, Any], core: Core) -> Actor:
     way = asked(environ, core)
     if way.door == LOCAL:
         return SYSTEM
+    if way.door != ENGINE:
+        return NOBODY
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if token:
         if scheme.lower() != "bearer":

@@ -41,7 +41,7 @@ def add(application: Application) -> None:
     ):
         application.bottle.route(path, method, functools.partial(_answer, application, handler, public))
     application.bottle.route("/style.css", "GET", style)
-    application.bottle.default_error_handler = functools.partial(_bottles_own, application)
+    application.refuse = functools.partial(_refuse, application)
 
 
 def _answer(application: Application, handler: Handler, public: bool, **parameters: str) -> HTTPResponse:
@@ -81,9 +81,9 @@ def _address(environ: dict[str, Any]) -> str:
     return local(environ["PATH_INFO"] + (f"?{query}" if query else ""))
 
 
-def _bottles_own(application: Application, problem: bottle.HTTPError) -> HTTPResponse:
+def _refuse(application: Application, problem: bottle.HTTPError) -> HTTPResponse:
     if bottle.request.path.startswith("/api/"):
-        return application.bottles_own(problem)
+        return application.refuse_in_json(problem)
     if problem.status_code >= 500:
         answers.unexpected(bottle.request.method, bottle.request.path)
     found = NotFound("cannot find this page", hint="it may have been deleted")
