@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from origo import api, config, log, model, secrets
 from origo.events import Events
@@ -111,32 +112,17 @@ class World:
         stream: bool = False,
     ) -> Answer:
         """Ask as nginx passes it on; `body` is bytes, a form as text, or JSON."""
-        kind = "application/x-www-form-urlencoded" if isinstance(body, str) else "application/json"
-        data = (
-            body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        )
-        data = b"" if body is None else data
-        path, _, query = path.partition("?")
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "SERVER_NAME": "origo",
-            "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http", "wsgi.version": (1, 0),
-            "wsgi.input": io.BytesIO(data), "wsgi.errors": io.StringIO(), "CONTENT_LENGTH": str(len(data)),
-            "HTTP_HOST": host, "HTTP_X_ORIGO_DOOR": door, "HTTP_X_ORIGO_SCHEME": "http",
-        }  # fmt: skip
-        if body is not None:
-            environ["CONTENT_TYPE"] = kind
         given = dict(headers or {})
         if token:
             given["Authorization"] = f"Bearer {token}"
         if cookie:
             given["Cookie"] = f"__Host-origo={cookie}"
-        for name, value in given.items():
-            environ["HTTP_" + name.upper().replace("-", "_")] = value
         answer = Answer(0, [])
 
         def start(status: str, found: list[tuple[str, str]], error: Any = None) -> None:
             answer.status, answer.headers = int(status[:3]), found
 
+        environ = _environ(method, path, body, {"Host": host, "X-Origo-Door": door, "X-Origo-Scheme": "http"} | given)
         answer.rest = (application or self.web.app)(environ, start)
         if not stream:
             answer.body = b"".join(answer.rest)
@@ -150,8 +136,6 @@ class World:
 
     def submit(self, page: str, cookie: str = "", token: str | None = None, **fields: str) -> Answer:
         """Send a form from a page of the engine's own."""
-        from urllib.parse import urlencode
-
         if token is None:
             token = secrets.digest(f"form {cookie}")[:32] if cookie else ""
         headers = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
@@ -161,3 +145,18 @@ class World:
 def key_in(answer: Answer) -> str:
     """The session's key in a Set-Cookie."""
     return answer.header("Set-Cookie").partition("=")[2].partition(";")[0]
+
+
+def _environ(method: str, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:
+    data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    data = b"" if body is None else data
+    path, _, query = path.partition("?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "SERVER_NAME": "origo",
+        "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http", "wsgi.version": (1, 0),
+        "wsgi.input": io.BytesIO(data), "wsgi.errors": io.StringIO(), "CONTENT_LENGTH": str(len(data)),
+    }  # fmt: skip
+    if body is not None:
+        form = isinstance(body, str)
+        environ["CONTENT_TYPE"] = "application/x-www-form-urlencoded" if form else "application/json"
+    return environ | {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
