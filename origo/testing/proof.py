@@ -7,6 +7,7 @@ finishes. In the end the world must be exactly that of an undisturbed run, or ex
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -85,38 +86,61 @@ class _Plan:
     fail_after: int | None
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What one of several processes found, each with every so-manieth trial."""
+
+    calm: _Calm
+    trials: list[Trial]
+    wrong: list[str]
+
+
 def prove(scenario: Scenario, folder: Path) -> Proof:
     """Disturb it at every point in every way. Raises AssertionError with what did not converge."""
-    before = folder / "before"
-    before.mkdir(parents=True)
-    world = forks.run(lambda: _prepare(scenario, before))
-    calm: _Calm = forks.run(lambda: _undisturbed(scenario, _copy(before, folder / "calm")))
-    undoable = next((index for index, (_, commit) in enumerate(calm.steps) if commit), len(calm.steps) - 1)
-    back = forks.run(lambda: _turned_back(scenario, _copy(before, folder / "back"), undoable))
-    plans = [_Plan(at, point, way, None) for at, point in enumerate(calm.passed) for way in _ways(point)]
-    plans += [
-        _Plan(at, point, way, undoable)
-        for at, point in enumerate(back)
-        if point.direction == "undo"
-        for way in _ways(point)
-    ]
-
-    def attempt(numbered: tuple[int, _Plan]) -> tuple[str, str]:
-        number, plan = numbered
-        place = _copy(before, folder / f"trial-{number}")
-        ended, after = _disturbed(scenario, place, plan)
-        shutil.rmtree(place)
-        return ended, worlds.difference(calm.world if ended == "done" else world, after)
-
-    results = forks.spread(attempt, list(enumerate(plans)))
-    wrong = [
-        f"{plan.way} at {plan.point}: {ended}, but\n{difference}"
-        for plan, (ended, difference) in zip(plans, results, strict=True)
-        if difference
-    ]
-    assert not wrong, "\n".join([f"{scenario.title}: {len(wrong)} of {len(plans)} did not converge", *wrong[:5]])
-    trials = (Trial(plan.point, plan.way, ended) for plan, (ended, _) in zip(plans, results, strict=True))
+    count = os.cpu_count() or 1
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = forks.spread(lambda number: _part(scenario, folder / str(number), number, count), range(count))
+    calm, total = parts[0].calm, sum(len(part.trials) for part in parts)
+    assert all(part.calm.passed == calm.passed for part in parts), f"{scenario.title}: no two runs pass the same points"
+    wrong = [text for part in parts for text in part.wrong]
+    assert not wrong, "\n".join([f"{scenario.title}: {len(wrong)} of {total} did not converge", *wrong[:5]])
+    trials = (parts[number % count].trials[number // count] for number in range(total))
     return Proof(scenario.title, calm.summary, calm.steps, tuple(trials))
+
+
+def _part(scenario: Scenario, folder: Path, first: int, every: int) -> _Part:
+    """Make some of the trials, all in one folder, since rows and files name paths in it."""
+    place, kept = folder / "world", folder / "kept"
+    place.mkdir(parents=True)
+    world = forks.run(lambda: _prepare(scenario, place))
+    shutil.copytree(place, kept, symlinks=True)
+    calm: _Calm = forks.run(lambda: _undisturbed(scenario, place))
+    undoable = next((index for index, (_, commit) in enumerate(calm.steps) if commit), len(calm.steps) - 1)
+    _restore(kept, place)
+    back = forks.run(lambda: _turned_back(scenario, place, undoable)) if calm.steps else ()
+    trials, wrong = [], []
+    for plan in list(_plans(calm.passed, back, undoable))[first::every]:
+        _restore(kept, place)
+        ended, after = _disturbed(scenario, place, plan)
+        trials.append(Trial(plan.point, plan.way, ended))
+        difference = worlds.difference(calm.world if ended == "done" else world, after)
+        if difference:
+            wrong.append(f"{plan.way} at {plan.point}: {ended}, but\n{difference}")
+    shutil.rmtree(folder)
+    return _Part(calm, trials, wrong)
+
+
+def _plans(passed: Sequence[Point], back: Sequence[Point], undoable: int) -> Iterator[_Plan]:
+    for at, point in enumerate(passed):
+        yield from (_Plan(at, point, way, None) for way in _ways(point))
+    for at, point in enumerate(back):
+        if point.direction == "undo":
+            yield from (_Plan(at, point, way, undoable) for way in _ways(point))
+
+
+def _restore(kept: Path, place: Path) -> None:
+    shutil.rmtree(place)
+    shutil.copytree(kept, place, symlinks=True)
 
 
 def harass(scenario: Scenario, folder: Path, kills: Sequence[int], *, cancel: bool = False) -> Ended:
@@ -246,8 +270,3 @@ def _ended(scenario: Scenario, folder: Path, row: model.OperationRow | None) -> 
         assert row.attempts == 0 and row.ended, f"an ended operation has no attempts open: {row.__data__}"
     scenario.check(folder, status)
     return status, worlds.snapshot(folder, scenario.ignore)
-
-
-def _copy(source: Path, target: Path) -> Path:
-    shutil.copytree(source, target, symlinks=True)
-    return target
