@@ -90,6 +90,8 @@ class Operation:
     """`<noun>.<verb>`; kinds are for ever, since journals name them."""
     targets: ClassVar[str]
     """The noun whose id `target` returns."""
+    forward_only: ClassVar[bool] = False
+    """From its first step on there is no way back, as if a commit point were before it: for what removes for good."""
 
     def prepare(self, ctx: Context) -> None:
         """Check quota, admission, flags, names and state; choose every outside name into `ctx.data`; reserve rows.

@@ -19,7 +19,7 @@ from origo.operations.locks import LockTable
 from origo.operations.plan import Plan
 from origo.operations.progress import Progress
 from origo.operations.queue import Workers
-from origo.operations.run import Run, Surroundings
+from origo.operations.run import Run, Surroundings, committed
 
 logger = logging.getLogger(__name__)
 
@@ -260,8 +260,7 @@ class Engine:
 
     def _committed(self, row: OperationRow) -> bool:
         operation = self._kinds.get(row.kind)
-        steps = operation.steps(self._context(row)) if operation is not None else []
-        return any(step.commit for step in steps[: row.step])
+        return operation is not None and committed(operation, operation.steps(self._context(row)), row.step)
 
     def _work(self, id: int) -> None:
         """In a worker's thread: run an operation that has all its locks."""

@@ -54,32 +54,29 @@ class Run:
         """As far as it goes; after how many seconds to try again, or None: it has ended, is stuck, or left as it is."""
         around = self._around
         if self._row.status == "queued":
-            if not around.journal.begin(self._row):
+            # Looked at before it counts as begun: should the process end in between, it will be looked at again.
+            error = self._guarded(lambda: self._operation.check(self._context))
+            if around.stopping() or not around.journal.begin(self._row):
                 return None
-            self._look()
+            if error is not None:
+                self._turn_back(error, 0)
         delay = None
         while self._row.status in ("running", "undoing") and delay is None and not around.stopping():
             around.progress.open(self._row)
             delay = self._backward() if self._row.backwards else self._forward()
         return delay
 
-    def _look(self) -> None:
-        """Check once more now that the locks are held; nothing is changed yet, so there is nothing to undo."""
-        error = self._guarded(lambda: self._operation.check(self._context))
-        if error is not None and not self._around.stopping():
-            self._turn_back(error, 0)
-
     def _forward(self) -> float | None:
         row, around = self._row, self._around
-        committed = self._committed()
-        if not committed and around.cancelled(row.id):
+        no_way_back = self._committed()
+        if not no_way_back and around.cancelled(row.id):
             self._turn_back(_cancelled(self._what()), row.step + self._repeated)
             return None
         error = self._attempt("do", row.step) if row.step < len(self._steps) else None
         error = error or self._guarded(self._advance)
         if error is None or around.stopping():
             return None
-        if committed:
+        if no_way_back:
             return self._failed(error)
         self._repeated = True
         self._turn_back(_cancelled(self._what()) if around.cancelled(row.id) else error, row.step + 1)
@@ -158,7 +155,7 @@ class Run:
         return not self._row.backwards and around.cancelled(self._row.id) and not self._committed()
 
     def _committed(self) -> bool:
-        return any(step.commit for step in self._steps[: self._row.step])
+        return committed(self._operation, self._steps, self._row.step)
 
     def _guarded(self, work: Callable[[], None]) -> dict[str, Any] | None:
         """Do it; the error that came of it, fit for a person."""
@@ -175,7 +172,8 @@ class Run:
         return f"{self._row.kind} {self._row.target}".rstrip()
 
     def _group(self, index: int, direction: str) -> str:
-        return f"op-{self._row.id}-{index}-{direction}"
+        # The moment of its creation tells it from the same number in another engine on this machine.
+        return f"op-{self._row.id}-{index}-{direction}-{int(self._row.created * 1e6):x}"
 
     def _make_context(self) -> Context:
         row, around = self._row, self._around
@@ -194,6 +192,11 @@ class Run:
         context.report = report
         context.keep = keep
         return context
+
+
+def committed(operation: Operation, steps: Sequence[Step], done: int) -> bool:
+    """Whether an operation that was begun, and has done so many steps, only goes forward."""
+    return operation.forward_only or any(step.commit for step in steps[:done])
 
 
 def _cancelled(what: str) -> dict[str, Any]:

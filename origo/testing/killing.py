@@ -42,19 +42,28 @@ class Point:
 
 @dataclass
 class Trap:
-    """Counts the points that are passed, and springs at one of them. `fail_after` makes that step fail once done."""
+    """Counts the points that are passed, and springs at one of them. `fail_after` makes that step fail once done.
+
+    `look` tells what a daemon started now would find; `news` are the points where that is not as at the one before.
+    """
 
     at: int | None = None
     way: Way = "kill"
     fail_after: int | None = None
+    look: Callable[[], str] = lambda: ""
     step: int = -1
     direction: Direction = "do"
     passed: list[Point] = field(default_factory=list)
+    news: set[int] = field(default_factory=set)
+    seen: str | None = None
     failed: bool = False
 
     def __call__(self, name: str, *, journal: bool = False) -> None:
         if threading.current_thread().name == "operations-progress":
             return
+        if (sight := self.look()) != self.seen:
+            self.seen = sight
+            self.news.add(len(self.passed))
         self.passed.append(Point(self.step, self.direction, name))
         if self.at != len(self.passed) - 1:
             return

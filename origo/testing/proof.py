@@ -25,6 +25,9 @@ from origo.testing.killing import Point, Trap, Way, arm
 Ended = tuple[str, dict[str, str]]
 """How an operation ended, and the world then."""
 
+EARLIER = ".operations-before"
+"""A file in the world that says how many operations made it."""
+
 SECONDS = 20
 """How long an operation on fakes may take until it has ended."""
 
@@ -72,7 +75,8 @@ class _Calm:
 
     summary: str
     steps: tuple[tuple[str, bool], ...]
-    passed: tuple[Point, ...]
+    passed: list[Point]
+    news: set[int]
     world: dict[str, str]
 
 
@@ -91,6 +95,7 @@ class _Part:
     """What one of several processes found, each with every so-manieth trial."""
 
     calm: _Calm
+    plans: list[_Plan]
     trials: list[Trial]
     wrong: list[str]
 
@@ -101,7 +106,7 @@ def prove(scenario: Scenario, folder: Path) -> Proof:
     folder.mkdir(parents=True, exist_ok=True)
     parts = forks.spread(lambda number: _part(scenario, folder / str(number), number, count), range(count))
     calm, total = parts[0].calm, sum(len(part.trials) for part in parts)
-    assert all(part.calm.passed == calm.passed for part in parts), f"{scenario.title}: no two runs pass the same points"
+    assert all(part.plans == parts[0].plans for part in parts), f"{scenario.title}: no two runs pass the same points"
     wrong = [text for part in parts for text in part.wrong]
     assert not wrong, "\n".join([f"{scenario.title}: {len(wrong)} of {total} did not converge", *wrong[:5]])
     trials = (parts[number % count].trials[number // count] for number in range(total))
@@ -117,9 +122,13 @@ def _part(scenario: Scenario, folder: Path, first: int, every: int) -> _Part:
     calm: _Calm = forks.run(lambda: _undisturbed(scenario, place))
     undoable = next((index for index, (_, commit) in enumerate(calm.steps) if commit), len(calm.steps) - 1)
     _restore(kept, place)
-    back = forks.run(lambda: _turned_back(scenario, place, undoable)) if calm.steps else ()
+    plans = [_Plan(at, point, way, None) for at, point, way in _ways(calm.passed, calm.news)]
+    if calm.steps:
+        back = forks.run(lambda: _turned_back(scenario, place, undoable))
+        undo = [(at, point, way) for at, point, way in _ways(*back) if point.direction == "undo"]
+        plans += [_Plan(at, point, way, undoable) for at, point, way in undo]
     trials, wrong = [], []
-    for plan in list(_plans(calm.passed, back, undoable))[first::every]:
+    for plan in plans[first::every]:
         _restore(kept, place)
         ended, after = _disturbed(scenario, place, plan)
         trials.append(Trial(plan.point, plan.way, ended))
@@ -127,15 +136,7 @@ def _part(scenario: Scenario, folder: Path, first: int, every: int) -> _Part:
         if difference:
             wrong.append(f"{plan.way} at {plan.point}: {ended}, but\n{difference}")
     shutil.rmtree(folder)
-    return _Part(calm, trials, wrong)
-
-
-def _plans(passed: Sequence[Point], back: Sequence[Point], undoable: int) -> Iterator[_Plan]:
-    for at, point in enumerate(passed):
-        yield from (_Plan(at, point, way, None) for way in _ways(point))
-    for at, point in enumerate(back):
-        if point.direction == "undo":
-            yield from (_Plan(at, point, way, undoable) for way in _ways(point))
+    return _Part(calm, plans, trials, wrong)
 
 
 def _restore(kept: Path, place: Path) -> None:
@@ -166,18 +167,22 @@ def harass(scenario: Scenario, folder: Path, kills: Sequence[int], *, cancel: bo
     return outcome.value
 
 
-def _ways(point: Point) -> Iterator[Way]:
-    yield "kill"
-    if point.direction == "do":
-        yield "cancel"
-    if point.step >= 0 and not point.name.endswith(" commit"):
-        yield "fail"
+def _ways(passed: list[Point], news: set[int]) -> Iterator[tuple[int, Point, Way]]:
+    """What is worth trying: to be killed makes a difference only where a new daemon would find something else."""
+    for at, point in enumerate(passed):
+        if at in news:
+            yield at, point, "kill"
+            if point.direction == "do":
+                yield at, point, "cancel"
+        if point.step >= 0 and not point.name.endswith(" commit"):
+            yield at, point, "fail"
 
 
 def _prepare(scenario: Scenario, folder: Path) -> dict[str, str]:
     worlds.no_chance("prepare")
     scenario.prepare(folder)
     engine = scenario.open(folder)
+    (folder / EARLIER).write_text(str(model.OperationRow.select().count()))
     world = worlds.snapshot(folder, scenario.ignore)
     engine.stop()
     model.database.close()
@@ -192,7 +197,7 @@ def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
     assert isinstance(plan, Plan), "a plan was asked for"
     changed = worlds.difference(world, worlds.snapshot(folder, scenario.ignore))
     assert not changed, f"the plan changed the world:\n{changed}"
-    trap = Trap()
+    trap = Trap(look=lambda: worlds.fingerprint(folder))
     row = _run(scenario, folder, engine, trap)
     assert row.status == "done", f"undisturbed it ended as {row.status}: {row.error} {row.note}"
     assert [step.name for step in plan.steps] == row.steps, "plan and journal do not have the same steps"
@@ -200,16 +205,17 @@ def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
     return _Calm(
         summary=(type(engine.kinds()[row.kind]).__doc__ or "").strip().split("\n")[0],
         steps=tuple((step.name, step.commit) for step in plan.steps),
-        passed=tuple(trap.passed),
+        passed=trap.passed,
+        news=trap.news,
         world=worlds.snapshot(folder, scenario.ignore),
     )
 
 
-def _turned_back(scenario: Scenario, folder: Path, step: int) -> tuple[Point, ...]:
-    trap = Trap(fail_after=step)
+def _turned_back(scenario: Scenario, folder: Path, step: int) -> tuple[list[Point], set[int]]:
+    trap = Trap(fail_after=step, look=lambda: worlds.fingerprint(folder))
     row = _run(scenario, folder, scenario.open(folder), trap)
     assert row.status == "undone", f"after a failure it ended as {row.status}: {row.error} {row.note}"
-    return tuple(trap.passed)
+    return trap.passed, trap.news
 
 
 def _disturbed(scenario: Scenario, folder: Path, plan: _Plan) -> Ended:
@@ -247,13 +253,18 @@ def _resume(scenario: Scenario, folder: Path, engine: Engine, trap: Trap, *, can
     engine.start()
     for row in rows:
         engine.wait(row.id, SECONDS)
-    newest = model.OperationRow.select().order_by(model.OperationRow.id.desc()).first()
-    return _ended(scenario, folder, newest)
+    return _ended(scenario, folder, _last(folder))
 
 
 def _begun(scenario: Scenario, folder: Path) -> bool:
     scenario.open(folder)
-    return bool(model.OperationRow.select().count())
+    return _last(folder) is not None
+
+
+def _last(folder: Path) -> model.OperationRow | None:
+    """The operation that was submitted after the world was prepared."""
+    earlier = int((folder / EARLIER).read_text())
+    return model.OperationRow.get_or_none(model.OperationRow.id > earlier)
 
 
 def _run(scenario: Scenario, folder: Path, engine: Engine, trap: Trap) -> model.OperationRow:
