@@ -24,7 +24,8 @@ TYPES = (ConnectionType("internal", "Internal", {"type": "object", "properties":
 
 
 class FakeNetwork(Network):
-    """Options: `world`, its folder; `services` (yes or no, by default no), whether it needs a program for each network.
+    """Options: `world`, its folder (by default what `state` says); `services` (yes or no, by default no), whether it
+    needs a program for each network.
 
     `<world>/networks/<id>` and `<world>/connections/<id>` are what there is. A file `<world>/fail/<method>` makes that
     method raise Unavailable with the file's text; a file `<world>/strangers/<bridge>` is a link that is not ours;
@@ -33,7 +34,7 @@ class FakeNetwork(Network):
 
     def __init__(self, host: Host, options: Mapping[str, str]) -> None:
         super().__init__(host, options)
-        self.world = Path(options["world"])
+        self.world = Path(options.get("world") or options["state"])
 
     def check(self) -> list[Lack]:
         """What a test says it lacks."""
@@ -85,7 +86,7 @@ class FakeNetwork(Network):
             lines = "".join(sorted(f"{one.mac} {one.address} {one.hostname}\n" for one in up))
             files = {str(self.world / "served" / network.bridge): lines}
             if up:
-                specs.append(ServiceSpec(f"fake-{network.bridge}", ("sleep", "infinity"), files=files))
+                specs.append(ServiceSpec(f"network-{network.bridge}", ("sleep", "infinity"), files=files))
         return tuple(specs)
 
     def _files(self, desired: Desired) -> dict[str, str]:

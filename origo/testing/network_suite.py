@@ -147,7 +147,7 @@ class NetworkSuite:
         more = desired(network(201), network(202), connection(201, 5), connection(201, 6))
         (one,), (two,) = make().services(first), make().services(more)
         assert one.name == two.name and one.argv == two.argv and one.ready == two.ready
-        assert "origo201" in one.name and dict(one.files) != dict(two.files)
+        assert one.name == "network-origo201" and dict(one.files) != dict(two.files)
         assert "10.201.0.6" in "".join(two.files.values())
         assert make().services(desired(network(201))) == ()
 

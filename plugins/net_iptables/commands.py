@@ -10,7 +10,6 @@ from origo.contracts import NetworkSpec
 READ_BRIDGES = ("ip", "-j", "-d", "address", "show", "type", "bridge")
 READ_LINKS = ("ip", "-j", "link", "show")
 READ_RULES = ("iptables-save",)
-READ_ROUTES = ("ip", "-j", "-4", "route", "show")
 BATCH = ("ip", "-batch", "-")
 RESTORE = ("iptables-restore", "--noflush", "--wait", "10")
 NFT = ("nft", "-f", "-")

@@ -23,7 +23,7 @@ def services(desired: Desired, folder: str, mtu: str, resolver: str) -> tuple[Se
 def _service(network: NetworkSpec, up: list[ConnectionSpec], folder: str, mtu: str, resolver: str) -> ServiceSpec:
     argv = (*_program(network, folder), *_addresses(network, folder, mtu), *_names(network, folder, resolver))
     files = {f"{folder}/addresses": address_lines(up), f"{folder}/names": name_lines(up)}
-    return ServiceSpec(f"dnsmasq-{network.bridge}", argv, files=files, ready=f"{folder}/pid")
+    return ServiceSpec(f"network-{network.bridge}", argv, files=files, ready=f"{folder}/pid")
 
 
 def _program(network: NetworkSpec, folder: str) -> Iterable[str]:

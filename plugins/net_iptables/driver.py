@@ -14,6 +14,7 @@ from origo.errors import CommandFailed, Conflict, NotFound, OrigoError
 from origo.host import Host
 
 T = TypeVar("T")
+ROUTES = "/proc/net/route"
 TYPES = (ConnectionType("internal", "Internal", {"type": "object", "properties": {}, "additionalProperties": False}),)
 
 
@@ -42,7 +43,7 @@ class IptablesNetwork(Network):
         return TYPES
 
     def services(self, desired: Desired) -> tuple[ServiceSpec, ...]:
-        """A dnsmasq for each network with a connection up, named `dnsmasq-<bridge>`."""
+        """A dnsmasq for each network with a connection up, named `network-<bridge>`."""
         return dnsmasq.services(desired, self.state, self.mtu, self.resolver)
 
     def render(self, desired: Desired) -> str:
@@ -86,11 +87,6 @@ class IptablesNetwork(Network):
         networks = [desired.networks[id] for id in sorted(changed & set(desired.networks))]
         connections = [desired.connections[id] for id in sorted(changed & set(desired.connections))]
         gone = changed - set(desired.networks) - set(desired.connections)
-        if connections and not networks and not gone:
-            # What is there already stays and costs nothing; a missing table or another address is refused as a whole.
-            with contextlib.suppress(CommandFailed):
-                self._tell(commands.NFT, guard.elements(connections))
-                return
         seen = self._bridges() if networks or gone else {}
         stale = {one.name: one.id for one in seen.values() if parse.made_for(one, gone)}
         new = [one.id for one in networks if one.bridge not in seen]
@@ -114,16 +110,23 @@ class IptablesNetwork(Network):
         self._refuse_strangers(networks, {name: one for name, one in seen.items() if name not in ended})
         self._tell(commands.BATCH, commands.prepare_text(networks, ended, seen, self.mtu))
         present = parse.rules(self._ask(commands.READ_RULES))
-        self._tell(commands.RESTORE, rules.restore_text(networks, ended, present, everything=everything))
+        walls = rules.restore_text(networks, ended, present, everything=everything)
+        finish = commands.finish_text(networks, ended, seen, self.mtu)
+        self._tell(commands.RESTORE, walls)
         settings = commands.kernel_settings(networks)
-        if settings:
+        if settings and (walls or finish):
             self.host.run(settings)
-        self._tell(commands.BATCH, commands.finish_text(networks, ended, seen, self.mtu))
+        self._tell(commands.BATCH, finish)
         self._forget(set(ended) - {one.bridge for one in networks})
 
     def _connections(self, desired: Desired, connections: Sequence[ConnectionSpec], gone: Collection[str]) -> None:
         if not connections and not gone:
             return
+        if not gone:
+            # What is there already stays and costs nothing; a missing table or another address is refused as a whole.
+            with contextlib.suppress(CommandFailed):
+                self._tell(commands.NFT, guard.elements(connections))
+                return
         seen = self._guarded()
         if seen is None:
             self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
@@ -203,7 +206,7 @@ class IptablesNetwork(Network):
         if not new:
             return
         ours = {one.name for one in seen.values() if one.id is not None} | {one.bridge for one in networks}
-        for target, link in parse.routes(self._ask(commands.READ_ROUTES)):
+        for target, link in parse.routes(self.host.read(ROUTES).decode()):
             for one in new:
                 if link not in ours and target.overlaps(ipaddress.IPv4Network(one.subnet)):
                     raise Conflict(

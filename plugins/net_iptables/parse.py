@@ -62,9 +62,14 @@ def masters(text: str) -> dict[str, str]:
 
 
 def routes(text: str) -> list[tuple[ipaddress.IPv4Network, str]]:
-    """Where the host's routes lead, but for the default one: target and link, from `ip -j -4 route show`."""
-    found = [(facts["dst"], facts.get("dev", "")) for facts in json.loads(text or "[]")]
-    return [(ipaddress.IPv4Network(target), link) for target, link in found if target != "default"]
+    """Where the host's routes lead, but for the default one: target and link, from /proc/net/route."""
+    found = []
+    for line in text.splitlines()[1:]:
+        link, target, _, _, _, _, _, mask, *_ = line.split()
+        # The kernel shows addresses as numbers in the byte order of most machines, which is not the network's.
+        address, length = (int.from_bytes(bytes.fromhex(word), "little") for word in (target, mask))
+        found.append((ipaddress.IPv4Network((address, length.bit_count())), link))
+    return [(target, link) for target, link in found if target.prefixlen]
 
 
 def _bridge(facts: Mapping[str, Any]) -> Bridge:

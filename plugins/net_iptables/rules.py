@@ -94,8 +94,9 @@ def _table(name: str, networks: Sequence[NetworkSpec], gone: tuple[str, ...], se
     present = seen.chains(name)
     fresh = [chain for chain in SHARED[name] if everything or chain not in present]
     own = {chain: rules for _, one in branches for chain, rules in one.chains.items()} if name == "filter" else {}
+    changed = {chain: rules for chain, rules in own.items() if present.get(chain) != rules}
     body = [rule for chain in fresh for rule in FIXED.get(chain, ())]
-    body += [rule for rules in own.values() for rule in rules]
+    body += [rule for rules in changed.values() for rule in rules]
     bridges = {network.bridge for network in networks} | set(gone)
     for chain in SHARED[name]:
         wanted = [one.lines[chain] for _, one in branches if chain in one.lines]
@@ -108,7 +109,7 @@ def _table(name: str, networks: Sequence[NetworkSpec], gone: tuple[str, ...], se
         stale |= {chain for chain in present if chain.startswith(CHAIN) and chain not in SHARED[name]}
     ended = sorted((stale & set(present)) - set(own))
     body += [f"-F {chain}" for chain in ended] + [f"-X {chain}" for chain in ended]
-    declared = [f":{chain} - [0:0]" for chain in (*fresh, *own)]
+    declared = [f":{chain} - [0:0]" for chain in (*fresh, *changed)]
     if not body and not declared:
         return ""
     return "\n".join((f"*{name}", *declared, *body, "COMMIT")) + "\n"

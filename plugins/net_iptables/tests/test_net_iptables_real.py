@@ -63,7 +63,7 @@ def test_20_a_guest_gets_its_own_address_its_name_and_answers_for_names(lab: Lab
     assert lab.resolves(guest, "server6.internal", "10.1.0.1") == "10.1.0.6"
     assert lab.resolves(guest, "example.test", "10.1.0.1") == "198.51.100.7"
     assert lab.resolves(guest, "nobody.internal", "10.1.0.1") == ""
-    pid = lab.supervisor.states()["dnsmasq-origo1"].pid
+    pid = lab.supervisor.states()["network-origo1"].pid
     user = Path(f"/proc/{pid}").stat().st_uid
     assert user != 0, "dnsmasq must not stay root"
 
@@ -71,14 +71,14 @@ def test_20_a_guest_gets_its_own_address_its_name_and_answers_for_names(lab: Lab
 def test_21_servers_come_and_go_without_a_restart_of_dnsmasq(lab: Lab) -> None:
     first = desired(network(1), connection(1, 5))
     lab.apply(first)
-    pid = lab.supervisor.states()["dnsmasq-origo1"].pid
+    pid = lab.supervisor.states()["network-origo1"].pid
     more = desired(network(1), connection(1, 5), connection(1, 6))
     lab.apply(more, frozenset({"connection-1-6"}))
     assert lab.lease(lab.plug(connection(1, 6)))[0] == "10.1.0.6"
     successor = replace(connection(1, 7), address="10.1.0.6")
     lab.apply(desired(network(1), connection(1, 5), successor), frozenset({"connection-1-6", successor.id}))
     assert lab.lease(lab.plug(successor))[0] == "10.1.0.6"
-    assert lab.supervisor.states()["dnsmasq-origo1"].pid == pid
+    assert lab.supervisor.states()["network-origo1"].pid == pid
     lab.apply(desired(network(1)), frozenset({"connection-1-5", successor.id}))
     assert lab.supervisor.states() == {}
 
@@ -372,9 +372,9 @@ def test_37_one_more_of_2000_connections_costs_little(lab: Lab) -> None:
 
 def test_38_dnsmasq_killed_is_revived_and_still_serves(lab: Lab) -> None:
     lab.apply(desired(network(1), connection(1, 5)))
-    pid = lab.supervisor.states()["dnsmasq-origo1"].pid
+    pid = lab.supervisor.states()["network-origo1"].pid
     os.kill(pid, signal.SIGKILL)
-    lab.wait(lambda: lab.supervisor.states()["dnsmasq-origo1"].pid not in (0, pid))
+    lab.wait(lambda: lab.supervisor.states()["network-origo1"].pid not in (0, pid))
     assert lab.lease(lab.plug(connection(1, 5)))[0] == "10.1.0.5"
 
 

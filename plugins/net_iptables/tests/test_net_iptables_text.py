@@ -66,6 +66,15 @@ def test_one_more_network_adds_its_chains_and_its_lines_alone() -> None:
     check("rules-one-more.txt", rules.restore_text([network(2, nat=True)], (), parse.rules(SAVED)))
 
 
+def test_a_network_that_is_as_it_should_be_costs_no_command() -> None:
+    both = [network(1, nat=True), network(2)]
+    there = parse.rules(rules.restore_text(both, (), parse.Rules({})).replace("-I FORWARD 1", "-A FORWARD"))
+    changed = rules.restore_text([network(1)], (), there)
+    assert "ORIGO-F-origo1" in changed and "ORIGO-T-origo1" not in changed
+    text = rules.restore_text([network(1, nat=True), network(2)], (), there)
+    assert "origo" not in text, "only the jumps that are missing"
+
+
 def test_a_network_as_it_is_keeps_its_lines_in_the_shared_chains() -> None:
     check("rules-unchanged.txt", rules.restore_text([network(1, nat=True)], (), parse.rules(SAVED)))
 
@@ -127,6 +136,14 @@ def test_bridges_of_others_are_told_from_ours_and_from_half_made_ones() -> None:
     found = parse.bridges(text)
     assert {name: one.id for name, one in found.items()} == {"docker0": None, "origo1": "a", "origo2": ""}
     assert found["origo1"].addresses == ("10.1.0.1/24",) and found["origo1"].up
+
+
+def test_routes_are_read_as_the_kernel_shows_them() -> None:
+    text = """Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT
+eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
+tun0\t00004D0A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+"""
+    assert [(str(target), link) for target, link in parse.routes(text)] == [("10.77.0.0/16", "tun0")]
 
 
 def test_a_network_without_a_way_outside_has_no_router_and_asks_nobody() -> None:
