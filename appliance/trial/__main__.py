@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from appliance.trial import home, messages, page, stack, trust
 from appliance.trial.forwarder import Door, Forwarder
 from appliance.trial.world import World
 from origo import config
-from origo.errors import BadInput, CommandFailed, OrigoError
+from origo.errors import OrigoError
+
+IPV6_LOOPBACK = Path("/proc/sys/net/ipv6/conf/lo")
 
 
 def main(arguments: list[str]) -> int:
@@ -69,6 +72,8 @@ def run(path: Path, options: argparse.Namespace) -> int:
     recipe = stack.recipe(options.stack)
     new = home.make(path)
     with home.taken(path):
+        if options.listen:
+            others_domain()
         settings = config.load(path)
         forwarder = Forwarder(doors(path, settings, options.listen))
         world = World(path, internet=options.internet)
@@ -78,7 +83,7 @@ def run(path: Path, options: argparse.Namespace) -> int:
                 trust.give(path)
             found = stack.bring_up(world, recipe, wanted=bool(options.stack))
             if options.once:
-                page.check(world, settings, found)
+                page.check(world, found)
             else:
                 messages.announce(world, settings, found, options.listen)
                 stay(world)
@@ -93,12 +98,14 @@ def run(path: Path, options: argparse.Namespace) -> int:
 def doors(path: Path, settings: config.Config, listen: str) -> list[Door]:
     """Where the machine is to be listened on: loopback, and https on the address that was asked for."""
     plain, secure = path / "run" / "front-http.sock", path / "run" / "front-https.sock"
-    found = [Door("127.0.0.1", settings["http_port"], plain), Door("127.0.0.1", settings["https_port"], secure)]
-    if Path("/proc/sys/net/ipv6/conf/lo/disable_ipv6").exists():
-        found += [Door("::1", door.port, door.target) for door in found]
-    if listen in ("0.0.0.0", "::"):  # noqa: S104
-        raise BadInput(f"cannot listen on {listen}: name one address of this machine")
-    return found + ([Door(listen, settings["https_port"], secure)] if listen else [])
+    inner = ["127.0.0.1", "::1"] if IPV6_LOOPBACK.exists() else ["127.0.0.1"]
+    found = [Door(address, settings["https_port"], secure) for address in [*inner, *([listen] if listen else [])]]
+    return [*found, *(Door(address, settings["http_port"], plain) for address in inner)]
+
+
+def others_domain() -> None:
+    """Every browser takes names in `localhost` for its own machine, so others need another domain."""
+    os.environ.setdefault("ORIGO_DOMAIN", "test")
 
 
 @contextlib.contextmanager
@@ -132,8 +139,4 @@ def stay(world: World) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except CommandFailed as error:
-        messages.fail(error)
-        sys.exit(1)
+    sys.exit(main(sys.argv[1:]))

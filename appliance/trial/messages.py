@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,25 @@ def confirm(question: str) -> bool:
 def announce(world: World, settings: Config, stack: dict[str, Any], listen: str) -> None:
     """Where everything is, and how to go on."""
     http, https = settings["http_port"], settings["https_port"]
-    lines = ["", f"  Origo          {'  '.join(world.ask('engine', 'show')['urls'])}"]
+    urls = world.ask("engine", "show")["urls"]
+    lines = ["", f"  Origo          {'  '.join(urls)}"]
     if stack["page"] is not None:
-        lines.append(f"  {stack['name']:<14} http://{stack['host']}:{http}{stack['page']}")
+        lines.append(f"  {stack['name']:<14} {page_url(urls[0], stack)}")
     lines += [f"  first log-in   {link}" for link in setup_link(world)]
     if listen:
-        lines.append(f"  from elsewhere https://{settings.host_name}:{https}, with that name pointing to {listen}")
+        lines.append(
+            f"  from elsewhere needs, in that machine's hosts file: {listen} {settings.host_name} {stack['host']}"
+        )
     lines += [f"  over ssh       {line}" for line in ssh_line(http, https)]
     lines += [f"  commands       ORIGO_HOME={world.home} {Path(sys.executable).with_name('origo')} --help"]
     lines += ["  to stop        Ctrl-C; the next start restores what runs now", ""]
     print("\n".join(lines), flush=True)
+
+
+def page_url(engine: str, stack: dict[str, Any]) -> str:
+    """Where a stack's own page is, beside the engine's URL."""
+    parts = urllib.parse.urlsplit(engine)
+    return f"{parts.scheme}://{stack['host']}:{parts.port}{stack['page']}"
 
 
 def setup_link(world: World) -> list[str]:

@@ -3,13 +3,15 @@
 import html.parser
 import http.client
 import secrets
+import socket
+import ssl
 import urllib.parse
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from appliance.trial import messages
+from appliance.trial import messages, trust
 from appliance.trial.world import World
-from origo.config import Config
 from origo.errors import Unavailable
 
 MOST_REDIRECTS = 10
@@ -26,8 +28,9 @@ class Answer:
 
 @dataclass
 class Browser:
-    """Asks as a browser does: by name over loopback, with cookies for each host, following redirects."""
+    """Asks as a browser does that trusts this authority: by name, with cookies for each host, following redirects."""
 
+    authority: Path
     cookies: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def open(self, url: str, fields: dict[str, str] | None = None) -> Answer:
@@ -40,6 +43,15 @@ class Browser:
             url, fields = urllib.parse.urljoin(url, target), None
         raise Unavailable(f"cannot open {url}: it redirects without end")
 
+    def _connect(self, scheme: str, host: str, port: int) -> http.client.HTTPConnection:
+        """A connection to that name, which is this machine: no resolver is asked."""
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        if scheme == "https":
+            trusted = ssl.create_default_context(cafile=self.authority)
+            connection.sock = trusted.wrap_socket(connection.sock, server_hostname=host)
+        return connection
+
     def _ask(self, url: str, fields: dict[str, str] | None) -> tuple[int, http.client.HTTPMessage, str]:
         parts = urllib.parse.urlsplit(url)
         host = parts.hostname or ""
@@ -51,7 +63,10 @@ class Browser:
                 "Content-Type": "application/x-www-form-urlencoded",
                 "Origin": f"{parts.scheme}://{parts.netloc}",
             }
-        connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=30)
+        try:
+            connection = self._connect(parts.scheme, host, parts.port or 0)
+        except OSError as problem:
+            raise Unavailable(f"cannot open {url}: {problem}") from problem
         try:
             target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
             connection.request("GET" if body is None else "POST", target, body, headers)
@@ -88,17 +103,18 @@ class Form(html.parser.HTMLParser):
                 self.asked.append((found["name"], found.get("type", "text")))
 
 
-def check(world: World, settings: Config, stack: dict[str, Any]) -> None:
-    """See the stack's page as its user would. Raises Unavailable when it does not answer."""
-    browser = Browser()
+def check(world: World, stack: dict[str, Any]) -> None:
+    """See the stack's page as its user would, beside every URL of the engine. Raises Unavailable."""
+    browser = Browser(world.home / trust.AUTHORITY)
     if not set_up(world, browser):
         messages.say("not logged in, since this home has an administrator: the page was seen from the engine alone")
         return
-    url = f"http://{stack['host']}:{settings['http_port']}{stack['page']}"
-    answer = browser.open(url)
-    if answer.status != 200 or urllib.parse.urlsplit(answer.url).hostname != stack["host"]:
-        raise Unavailable(f"cannot see the page at {url}: {answer.url} answered {answer.status}")
-    messages.say(f"{url} answers: {' '.join(Text(answer.text).words)[:120]}")
+    for engine in world.ask("engine", "show")["urls"]:
+        url = messages.page_url(engine, stack)
+        answer = browser.open(url)
+        if answer.status != 200 or urllib.parse.urlsplit(answer.url).hostname != stack["host"]:
+            raise Unavailable(f"cannot see the page at {url}: {answer.url} answered {answer.status}")
+        messages.say(f"{url} answers: {' '.join(Text(answer.text).words)[:120]}")
 
 
 def set_up(world: World, browser: Browser) -> bool:

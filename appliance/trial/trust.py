@@ -8,7 +8,7 @@ from appliance.trial import messages
 from origo.errors import NotFound
 
 STORE = Path("/usr/local/share/ca-certificates")
-AUTHORITY = Path("keys", "ca.pem")
+AUTHORITY = Path("keys", "front", "authority.crt")
 NOTE = ".origo-try-trusted"
 """In the home: the name of the certificate in the store."""
 
