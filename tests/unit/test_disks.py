@@ -3,7 +3,9 @@
 import json
 import stat
 import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -165,6 +167,26 @@ def test_a_cancelled_copy_leaves_a_file_that_is_marked_and_replaced_later(master
         assert copy.stat().st_mode & stat.S_ISVTX
     disks.convert(HOST, str(master), "qcow2", str(copy), "raw")
     assert holds(copy, 1, 0, 64 * MIB, "raw")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1])
+def test_a_copy_whose_daemon_was_killed_is_ended_and_made_again(master: Path, seconds: float) -> None:
+    write(master, 1, 0, 64 * MIB)
+    copy, group = master.parent / "copy", f"copy-{master}"
+    script = (
+        "import sys\nfrom origo import disks\nfrom origo.host import Job, LocalHost, job\n"
+        "with job(Job(sys.argv[3])): disks.convert(LocalHost(), sys.argv[1], 'qcow2', sys.argv[2], 'raw')"
+    )
+    daemon = subprocess.Popen([sys.executable, "-c", script, str(master), str(copy), group])
+    while not copy.exists():
+        assert daemon.poll() is None
+    time.sleep(seconds)
+    daemon.kill()
+    daemon.wait()
+    HOST.end(group)
+    disks.convert(HOST, str(master), "qcow2", str(copy), "raw")
+    assert holds(copy, 1, 0, 64 * MIB, "raw")
+    assert not copy.stat().st_mode & stat.S_ISVTX
 
 
 def test_a_flat_child_needs_its_master_no_more(master: Path, child: Path) -> None:
