@@ -28,6 +28,7 @@ class Forwarder:
     def __init__(self, doors: list[Door]) -> None:
         self._sockets = _listen(doors)
         self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="forwarder", daemon=True)
 
     def start(self) -> None:
@@ -37,20 +38,20 @@ class Forwarder:
     def close(self) -> None:
         """Take no more, and drop those that are open."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._closing.set)
             self._thread.join()
         for listener, _ in self._sockets:
             listener.close()
 
     def _run(self) -> None:
+        # The runner cancels what is still open when the block is left.
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
         for listener, target in self._sockets:
-            self._loop.create_task(asyncio.start_server(_handler(target), sock=listener))
-        self._loop.run_forever()
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        self._loop.close()
+            await asyncio.start_server(_handler(target), sock=listener)
+        await self._closing.wait()
 
 
 def _listen(doors: list[Door]) -> list[tuple[socket.socket, Path]]:

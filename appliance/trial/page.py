@@ -83,7 +83,7 @@ class Browser:
 
 
 class Form(html.parser.HTMLParser):
-    """The first form of a page: where it leads, and the fields that are filled already."""
+    """The first form of a page: where it leads, the hidden fields, and those that a person fills in."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -97,8 +97,8 @@ class Form(html.parser.HTMLParser):
         if tag == "form":
             self.action = self.action or found.get("action", "")
         elif tag == "input" and found.get("name"):
-            if "value" in found:
-                self.fields[found["name"]] = found["value"]
+            if found.get("type") == "hidden":
+                self.fields[found["name"]] = found.get("value", "")
             else:
                 self.asked.append((found["name"], found.get("type", "text")))
 

@@ -6,12 +6,15 @@ import pwd
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import BinaryIO
 
 from origo.errors import CommandFailed, TooLarge
 from origo.host import files, process
 from origo.host import group as groups
 from origo.host.argv import environment, prefix
 from origo.host.contract import Command, FileFacts, Host, Limits, Result, Space, current_job
+
+PIECE = 1 << 20
 
 
 class LocalHost(Host):
@@ -82,7 +85,7 @@ class LocalHost(Host):
         with _said("read", path), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise files.error("read", path, files.IRREGULAR)
-            data = file.read(limit + 1)
+            data = b"".join(_pieces(file, limit + 1))
         if len(data) > limit:
             raise TooLarge(f"cannot read {path}: it is larger than {limit} bytes")
         return data
@@ -169,6 +172,13 @@ def _said(verb: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise files.error(verb, path, error.strerror or str(error)) from error
+
+
+def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """What is in a file, up to that many bytes; files of the kernel refuse to be read by millions of bytes at once."""
+    while most and (piece := file.read(min(most, PIECE))):
+        yield piece
+        most -= len(piece)
 
 
 def _sync_folder(path: str) -> None:

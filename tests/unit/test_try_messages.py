@@ -32,7 +32,7 @@ def test_a_path_is_no_name_of_a_stack(name: str) -> None:
 def test_a_form_is_read_with_what_it_asks_and_what_is_filled() -> None:
     form = page.Form(
         '<form action="/setup" method="post"><input type="hidden" name="key" value="k1">'
-        '<input name="name"><input type="password" name="password"><button>Go</button></form>'
+        '<input name="name" value=""><input type="password" name="password"><button>Go</button></form>'
     )
     assert (form.action, form.fields) == ("/setup", {"key": "k1"})
     assert form.asked == [("name", "text"), ("password", "password")]

@@ -66,6 +66,10 @@ class FileClauses(HostSuite):
             host.write(f"{scratch}/absent/file", b"x")
         assert host.list(scratch) == ["folder"]
 
+    def test_a_file_of_the_kernel_is_read(self, host: Host) -> None:
+        """16. It has no size, and some refuse to be read by megabytes."""
+        assert len(host.read("/proc/sys/kernel/random/boot_id")) == 37
+
     def test_too_large_a_file_is_not_read(self, host: Host, scratch: str) -> None:
         """16."""
         host.write(f"{scratch}/file", b"12345")
