@@ -7,9 +7,9 @@ from typing import Any
 from origo.errors import NotFound
 from origo.model import Connection, Server, Stack
 from origo.services.access import Actor
-from origo.services.front.service import service
+from origo.services.front.service import DROPPED, service
 
-__all__ = ["Upstream", "answers", "owned", "service", "upstream"]
+__all__ = ["DROPPED", "Upstream", "answers", "owned", "service", "upstream"]
 
 ANSWER_SECONDS = 2
 
