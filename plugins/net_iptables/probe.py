@@ -67,10 +67,11 @@ def _refusal(host: Host, argv: tuple[str, ...], text: str) -> str:
 
 
 def _unreadable(host: Host, state: str) -> list[Lack]:
-    """dnsmasq reads its files again as its own user, so that one must get to them."""
-    if not host.exists(state):
-        return []
+    """dnsmasq reads its files again as its own user, so that one must get to their folder, or to where it will be."""
+    path = state
+    while path != "/" and not host.exists(path):
+        path = path.rpartition("/")[0] or "/"
     with contextlib.suppress(OrigoError):
-        if host.run(["test", "-x", state], user="dnsmasq", check=False).code != 0:
-            return [Lack(f"the user dnsmasq cannot reach {state}", f"chmod a+x {state} and the folders above it")]
+        if host.run(["test", "-x", path], user="dnsmasq", check=False).code != 0:
+            return [Lack(f"the user dnsmasq cannot reach {path}", f"chmod a+x {path} and the folders above it")]
     return []

@@ -1,12 +1,14 @@
 """The iptables chains of networks as text for one `iptables-restore --noflush`: only ours, and only the changed ones.
 
-FORWARD ─ ORIGO-FORWARD ┬ ORIGO-TO ─── -o <bridge> ─ ORIGO-T-<bridge>   who may reach its guests
-                        └ ORIGO-FROM ─ -i <bridge> ─ ORIGO-F-<bridge>   where its guests may go
-INPUT ── ORIGO-INPUT ────────────────── -i <bridge> ─ ORIGO-I-<bridge>   what of the host its guests reach
-POSTROUTING (nat) ─ ORIGO-NAT           one MASQUERADE for each network with outgoing NAT
+FORWARD ─ ORIGO-FORWARD ┬ ORIGO-TO ──── ORIGO-TO-<group> ──── ORIGO-T-<bridge>   who may reach its guests
+                        └ ORIGO-FROM ── ORIGO-FROM-<group> ── ORIGO-F-<bridge>   where its guests may go
+INPUT ───────────────────  ORIGO-INPUT ─ ORIGO-INPUT-<group> ─ ORIGO-I-<bridge>   what of the host its guests reach
+POSTROUTING (nat) ─ ORIGO-NAT   one MASQUERADE for each network with outgoing NAT
+
+A group is all bridges whose names differ in the last letter only, so that a packet meets tens of lines, not hundreds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from origo_plugins.net_iptables.names import CHAIN
@@ -24,15 +26,24 @@ SHARED = {
     "filter": ("ORIGO-FORWARD", "ORIGO-TO", "ORIGO-FROM", "ORIGO-INPUT"),
     "nat": ("ORIGO-NAT",),
 }
-"""Chains with one line for each network; they are never flushed while only some networks change."""
+"""Chains that are there as soon as one network was; they are never flushed while only some networks change."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """What one network adds: its line in each shared chain, and the rules of its own chains."""
+    """What one network adds: a line in each list, and the rules of its own chains."""
 
     lines: dict[str, str]
     chains: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class LineList:
+    """A chain with a line for each bridge of a group: what changes it, and whether it is empty then."""
+
+    chain: str
+    text: tuple[str, ...]
+    empty: bool
 
 
 def own_chains(bridge: str) -> tuple[str, str, str]:
@@ -41,12 +52,21 @@ def own_chains(bridge: str) -> tuple[str, str, str]:
 
 
 def _filter_lines(bridge: str) -> dict[str, str]:
+    """The bridge's line in each list: bridges whose names differ in the last letter only share one."""
     to, out, host = own_chains(bridge)
+    group = bridge[:-1]
     return {
-        "ORIGO-TO": f"-A ORIGO-TO -o {bridge} -j {to}",
-        "ORIGO-FROM": f"-A ORIGO-FROM -i {bridge} -j {out}",
-        "ORIGO-INPUT": f"-A ORIGO-INPUT -i {bridge} -j {host}",
+        f"ORIGO-TO-{group}": f"-A ORIGO-TO-{group} -o {bridge} -j {to}",
+        f"ORIGO-FROM-{group}": f"-A ORIGO-FROM-{group} -i {bridge} -j {out}",
+        f"ORIGO-INPUT-{group}": f"-A ORIGO-INPUT-{group} -i {bridge} -j {host}",
     }
+
+
+def _group_jump(chain: str) -> tuple[str, str]:
+    """The shared chain that leads to a list of bridges, and the line there."""
+    shared, _, group = chain.removeprefix(CHAIN).partition("-")
+    device = "-o" if shared == "TO" else "-i"
+    return CHAIN + shared, f"-A {CHAIN}{shared} {device} {group}+ -j {chain}"
 
 
 def branch(network: NetworkSpec) -> Branch:
@@ -90,29 +110,55 @@ def restore_text(networks: Sequence[NetworkSpec], gone: Iterable[str], seen: Rul
 
 
 def _table(name: str, networks: Sequence[NetworkSpec], gone: tuple[str, ...], seen: Rules, everything: bool) -> str:
-    branches = [(network, branch(network)) for network in networks]
-    present = seen.chains(name)
-    fresh = [chain for chain in SHARED[name] if everything or chain not in present]
-    own = {chain: rules for _, one in branches for chain, rules in one.chains.items()} if name == "filter" else {}
+    branches = [branch(network) for network in networks]
+    present = {} if everything else seen.chains(name)
+    fresh = [chain for chain in SHARED[name] if chain not in present]
+    own = {chain: rules for one in branches for chain, rules in one.chains.items()} if name == "filter" else {}
     changed = {chain: rules for chain, rules in own.items() if present.get(chain) != rules}
+    lists = _lists(name, branches, {network.bridge for network in networks} | set(gone), present)
     body = [rule for chain in fresh for rule in FIXED.get(chain, ())]
     body += [rule for rules in changed.values() for rule in rules]
-    bridges = {network.bridge for network in networks} | set(gone)
-    for chain in SHARED[name]:
-        wanted = [one.lines[chain] for _, one in branches if chain in one.lines]
-        there = [] if chain in fresh else [rule for rule in seen.rules(name, chain) if bridges & set(rule.split())]
-        body += [rule.replace("-A ", "-D ", 1) for rule in there if rule not in wanted]
-        body += [rule for rule in wanted if rule not in there]
+    body += [rule for one in lists for rule in one.text]
     body += _trunk(name, seen)
-    stale = {chain for bridge in gone for chain in own_chains(bridge)}
+    stale = {chain for bridge in gone for chain in own_chains(bridge)} | {one.chain for one in lists if one.empty}
     if everything:
-        stale |= {chain for chain in present if chain.startswith(CHAIN) and chain not in SHARED[name]}
-    ended = sorted((stale & set(present)) - set(own))
+        stale = {chain for chain in seen.chains(name) if chain.startswith(CHAIN)}
+    kept = {*SHARED[name], *own, *(one.chain for one in lists if not one.empty)}
+    ended = sorted((stale & set(seen.chains(name))) - kept)
     body += [f"-F {chain}" for chain in ended] + [f"-X {chain}" for chain in ended]
-    declared = [f":{chain} - [0:0]" for chain in (*fresh, *changed)]
+    begun = [one.chain for one in lists if not one.empty and one.chain not in {*present, *fresh}]
+    declared = [f":{chain} - [0:0]" for chain in (*fresh, *begun, *changed)]
     if not body and not declared:
         return ""
     return "\n".join((f"*{name}", *declared, *body, "COMMIT")) + "\n"
+
+
+def _lists(
+    name: str, branches: Sequence[Branch], bridges: set[str], present: Mapping[str, tuple[str, ...]]
+) -> list[LineList]:
+    """The chains with lines of these bridges, and what has to be done to each; its rules of other bridges stay."""
+    wanted: dict[str, list[str]] = {"ORIGO-NAT": []} if name == "nat" else {}
+    if name == "filter":
+        wanted = {chain: [] for bridge in sorted(bridges) for chain in _filter_lines(bridge)}
+    for one in branches:
+        for chain, line in one.lines.items():
+            if chain in wanted:
+                wanted[chain].append(line)
+    lists = []
+    for chain, lines in wanted.items():
+        there = present.get(chain, ())
+        mine = [rule for rule in there if bridges & set(rule.split())]
+        text = [_without(rule) for rule in mine if rule not in lines] + [rule for rule in lines if rule not in there]
+        empty = name == "filter" and len(there) == len(mine) and not lines
+        shared, jump = _group_jump(chain) if name == "filter" else ("", "")
+        if jump and (jump in present.get(shared, ())) == empty:
+            text.append(_without(jump) if empty else jump)
+        lists.append(LineList(chain, tuple(text), empty))
+    return lists
+
+
+def _without(rule: str) -> str:
+    return rule.replace("-A ", "-D ", 1)
 
 
 def _trunk(name: str, seen: Rules) -> list[str]:
@@ -129,7 +175,8 @@ def _trunk(name: str, seen: Rules) -> list[str]:
 
 def complete(bridge: str, seen: Rules) -> bool:
     """Whether the host leads to and has all chains of that bridge."""
-    trunk = {(name, top): f"-A {top} -j {chain}" for name, jumps in TRUNK.items() for top, chain in jumps.items()}
-    lines = {("filter", chain): line for chain, line in _filter_lines(bridge).items()}
-    present = all(line in seen.rules(name, chain) for (name, chain), line in {**trunk, **lines}.items())
-    return present and set(own_chains(bridge)) <= set(seen.chains("filter"))
+    lines = [(name, top, f"-A {top} -j {chain}") for name, jumps in TRUNK.items() for top, chain in jumps.items()]
+    lines += [("filter", chain, line) for chain, line in _filter_lines(bridge).items()]
+    lines += [("filter", *_group_jump(chain)) for chain in _filter_lines(bridge)]
+    led = all(line in seen.rules(name, chain) for name, chain, line in lines)
+    return led and set(own_chains(bridge)) <= set(seen.chains("filter"))

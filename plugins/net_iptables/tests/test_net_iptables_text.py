@@ -33,6 +33,9 @@ COMMIT
 :ORIGO-FROM - [0:0]
 :ORIGO-INPUT - [0:0]
 :ORIGO-TO - [0:0]
+:ORIGO-TO-origo - [0:0]
+:ORIGO-FROM-origo - [0:0]
+:ORIGO-INPUT-origo - [0:0]
 :ORIGO-F-origo1 - [0:0]
 :ORIGO-I-origo1 - [0:0]
 :ORIGO-T-origo1 - [0:0]
@@ -42,9 +45,12 @@ COMMIT
 -A FORWARD -i docker0 -j ACCEPT
 -A ORIGO-FORWARD -j ORIGO-TO
 -A ORIGO-FORWARD -j ORIGO-FROM
--A ORIGO-TO -o origo1 -j ORIGO-T-origo1
--A ORIGO-FROM -i origo1 -j ORIGO-F-origo1
--A ORIGO-INPUT -i origo1 -j ORIGO-I-origo1
+-A ORIGO-TO -o origo+ -j ORIGO-TO-origo
+-A ORIGO-FROM -i origo+ -j ORIGO-FROM-origo
+-A ORIGO-INPUT -i origo+ -j ORIGO-INPUT-origo
+-A ORIGO-TO-origo -o origo1 -j ORIGO-T-origo1
+-A ORIGO-FROM-origo -i origo1 -j ORIGO-F-origo1
+-A ORIGO-INPUT-origo -i origo1 -j ORIGO-I-origo1
 COMMIT
 """
 
@@ -81,6 +87,14 @@ def test_a_network_as_it_is_keeps_its_lines_in_the_shared_chains() -> None:
 
 def test_nat_that_is_switched_off_takes_its_line_and_leaves_a_similar_one() -> None:
     check("rules-nat-off.txt", rules.restore_text([network(1)], (), parse.rules(SAVED)))
+
+
+def test_a_network_of_another_group_gets_a_list_and_takes_it_along() -> None:
+    text = rules.restore_text([network(256)], (), parse.rules(SAVED))
+    check("rules-other-group.txt", text)
+    there = parse.rules(SAVED + text.replace("-I INPUT 1", "-A INPUT"))
+    assert rules.complete("origo256", there)
+    check("rules-other-group-gone.txt", rules.restore_text((), ["origo256"], there))
 
 
 def test_a_network_that_is_gone_takes_its_chains_and_lines() -> None:
