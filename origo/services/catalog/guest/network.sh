@@ -17,5 +17,6 @@ bound | renew)
         [ -z "$domain" ] || echo "search $domain"
         for server in $dns; do echo "nameserver $server"; done
     } > /etc/resolv.conf
+    [ "$1" = renew ] || echo "origo: $(hostname) has the address $ip" > /dev/console
     ;;
 esac
