@@ -55,7 +55,11 @@ class Browser:
     def _ask(self, url: str, fields: dict[str, str] | None) -> tuple[int, http.client.HTTPMessage, str]:
         parts = urllib.parse.urlsplit(url)
         host = parts.hostname or ""
-        headers = {"Host": parts.netloc, "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.get(host, {}).items())}
+        headers = {
+            "Host": parts.netloc,
+            "Accept": "text/html",
+            "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.get(host, {}).items()),
+        }
         body = None
         if fields is not None:
             body = urllib.parse.urlencode(fields)
