@@ -52,7 +52,7 @@ class Storage(Driver):
 
     @abstractmethod
     def destroy(self, pool: PoolSpec) -> None:
-        """Remove an empty pool. Raises Conflict while an image is in it."""
+        """Remove an empty pool; one that is not this pool is left. Raises Conflict while an image is in it."""
 
     @abstractmethod
     def open(self, pool: PoolSpec) -> None:
@@ -64,11 +64,12 @@ class Storage(Driver):
 
     @abstractmethod
     def place(self, pool: PoolSpec, place: Place) -> str:
-        """The absolute path of a place, whether anything lies there or not; nothing is made."""
+        """The absolute path of a place, whether anything lies there or not; nothing is made. Raises BadInput for a
+        name that is not one plain file name."""
 
     @abstractmethod
     def list(self, pool: PoolSpec, area: str) -> Mapping[str, int]:
-        """Names in an area, with the bytes they allocate."""
+        """Names in an area, with the bytes they allocate. Raises NotFound when the pool is not there."""
 
     @abstractmethod
     def move(self, pool: PoolSpec, place: Place, target: Place) -> None:
@@ -79,8 +80,8 @@ class Storage(Driver):
 
     @abstractmethod
     def seal(self, pool: PoolSpec, place: Place) -> None:
-        """Make a master unchangeable: owned by root, mode 0444, on disk."""
+        """Make a master unchangeable: owned by root, mode 0444, on disk. Raises NotFound, Conflict for half a file."""
 
     @abstractmethod
     def remove(self, pool: PoolSpec, place: Place) -> None:
-        """Remove what lies there for good; absent is fine."""
+        """Remove what lies there for good; absent is fine. Raises NotFound when the pool is not there."""

@@ -1,6 +1,6 @@
 """The storage driver `storage_rsync`: pools that are folders."""
 
-from origo_plugins.storage_rsync.driver import FolderStorage
+from origo_plugins.storage_rsync.driver import RsyncStorage
 
 from origo.hookspecs import Register, hookimpl
 
@@ -8,4 +8,4 @@ from origo.hookspecs import Register, hookimpl
 @hookimpl
 def register_drivers(register: Register) -> None:
     """One driver, of the plugin's own name."""
-    register("storage", "storage_rsync", FolderStorage)
+    register("storage", "storage_rsync", RsyncStorage)

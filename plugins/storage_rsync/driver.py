@@ -1,91 +1,76 @@
-"""Pools that are folders: a marker says whose they are, and every change is one rename."""
+"""Pools that are folders: a marker says whose they are and on which file system, every change is one rename."""
 
-import json
-from collections.abc import Mapping
+from origo_plugins.storage_rsync import commands, parse
 
-from origo.contracts import Facts, Lack, Place, PoolSpec, PoolUsage, Storage
-from origo.errors import BadInput, Conflict, NotFound
-
-AREAS = {"images": 0o711, "masters": 0o711, "trash": 0o700, "engine": 0o700}
-MARKER = "engine/pool.json"
+from origo.contracts import Facts, Lack, PoolSpec, PoolUsage
+from origo.contracts.folders import MARKER, FolderStorage
+from origo.errors import CommandFailed, Conflict, NotFound
 
 
-class FolderStorage(Storage):
-    """A pool is a folder with a marker; its areas are folders in it."""
+class RsyncStorage(FolderStorage):
+    """A pool is a folder with a marker. It has no options."""
 
     def check(self) -> list[Lack]:
-        """Nothing is needed but a file system."""
-        return []
+        """Needs three commands that every Debian has."""
+        lacks = []
+        for command in commands.NEEDED:
+            try:
+                self.host.run([command, "--version"])
+            except CommandFailed:
+                lacks.append(Lack(f"cannot find the command {command}", "apt install coreutils findutils util-linux"))
+        return lacks
 
     def info(self) -> Facts:
         """What it is."""
         return Facts("Folders")
 
     def render(self, pool: PoolSpec) -> str:
-        """The folders that would be made."""
-        return "".join(f"mkdir {pool.path}/{area}\n" for area in AREAS)
+        """What `create` does, as commands; it needs none itself."""
+        return commands.text(commands.create(pool))
 
     def create(self, pool: PoolSpec) -> None:
-        """Make the folder and its areas."""
-        if self.host.exists(pool.path) and not self._ours(pool) and self.host.list(pool.path):
-            raise Conflict(f"cannot create pool {pool.name}: {pool.path} holds something else")
-        self.host.make_folder(pool.path, mode=0o711)
-        for area, mode in AREAS.items():
-            self.host.make_folder(f"{pool.path}/{area}", mode=mode)
-        self.host.write(f"{pool.path}/{MARKER}", json.dumps({"id": pool.id}).encode(), mode=0o600)
+        """Make the folder, mark it, make the areas."""
+        self._check_path(pool)
+        if self._ours(pool):
+            lost = self._lost(pool)
+            if lost:
+                raise Conflict(f"cannot make pool {pool.name} at {pool.path}: {lost}")
+            self._make(pool, {})
+            return
+        self._check_empty(pool)
+        self.host.make_folder(pool.path)
+        self._make(pool, {"file_system": self._file_system(pool).as_dict()})
 
     def destroy(self, pool: PoolSpec) -> None:
-        """Remove the folders of an empty pool."""
-        if not self._ours(pool):
+        """Remove an empty pool, and its folder unless something is mounted there."""
+        if not self.host.exists(pool.path):
             return
-        for area in ("images", "masters", "trash"):
-            if self.host.exists(f"{pool.path}/{area}"):
-                if self.host.list(f"{pool.path}/{area}"):
-                    raise Conflict(f"cannot destroy pool {pool.name}: there is something in it")
-                self.host.remove(f"{pool.path}/{area}")
-        self.host.remove(f"{pool.path}/{MARKER}")
-        self.host.remove(f"{pool.path}/engine")
-        self.host.remove(pool.path)
+        if not self._ours(pool) and (self.host.exists(f"{pool.path}/{MARKER}") or self._strangers(pool)):
+            return
+        self._unmake(pool)
+        if not self.host.list(pool.path) and self._file_system(pool).mount != pool.path:
+            self.host.remove(pool.path)
 
     def open(self, pool: PoolSpec) -> None:
         """It is there or not."""
-        if not self._ours(pool):
-            raise NotFound(f"cannot open pool {pool.name}: {pool.path} is not there")
+        lost = self._lost(pool)
+        if lost:
+            raise NotFound(f"cannot find pool {pool.name}: {lost}", hint="mount its disk, then try again")
 
     def usage(self, pool: PoolSpec) -> PoolUsage:
-        """The file system's room."""
-        self.open(pool)
+        """The file system's room; without any when it is not the pool's own."""
+        lost = self._lost(pool)
+        if lost:
+            return PoolUsage(0, 0, "failed", f"pool {pool.name} at {pool.path} cannot be used: {lost}")
         space = self.host.space(pool.path)
+        closed = self._closed(pool)
+        if closed:
+            sentence = f"guests cannot reach pool {pool.name}: only its owner may enter {closed}"
+            return PoolUsage(space.total_bytes, space.free_bytes, "degraded", sentence)
         return PoolUsage(space.total_bytes, space.free_bytes)
 
-    def place(self, pool: PoolSpec, place: Place) -> str:
-        """The path."""
-        if place.area not in AREAS or not place.name or "/" in place.name or place.name in (".", ".."):
-            raise BadInput(f"cannot use {place.area}/{place.name} as a place")
-        return f"{pool.path}/{place.area}/{place.name}"
+    def _lost(self, pool: PoolSpec) -> str:
+        return parse.lost(parse.remembered(self._marker(pool)), self._file_system(pool))
 
-    def list(self, pool: PoolSpec, area: str) -> Mapping[str, int]:
-        """Names with what they allocate."""
-        folder = f"{pool.path}/{area}"
-        return {name: self.host.stat(f"{folder}/{name}").allocated_bytes for name in self.host.list(folder)}
-
-    def move(self, pool: PoolSpec, place: Place, target: Place) -> None:
-        """One rename."""
-        source, end = self.place(pool, place), self.place(pool, target)
-        if self.host.exists(source):
-            if self.host.exists(end):
-                raise Conflict(f"cannot move {place.name}: both are there")
-            self.host.rename(source, end)
-        elif not self.host.exists(end):
-            raise NotFound(f"cannot move {place.name}: it is not there")
-
-    def seal(self, pool: PoolSpec, place: Place) -> None:
-        """Root's, 0444."""
-        self.host.protect(self.place(pool, place), mode=0o444, user="root")
-
-    def remove(self, pool: PoolSpec, place: Place) -> None:
-        """Gone."""
-        self.host.remove(self.place(pool, place))
-
-    def _ours(self, pool: PoolSpec) -> bool:
-        return self.host.exists(f"{pool.path}/{MARKER}")
+    def _file_system(self, pool: PoolSpec) -> parse.FileSystem:
+        return parse.file_system(self.host.run(commands.file_system(pool.path)).out)
