@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from origo.errors import BadInput
-from origo.services.catalog import build, build_kernel, build_sources, build_tree, recipe_read
+from origo.errors import BadInput, Unavailable
+from origo.host import LocalHost
+from origo.services.catalog import build, build_kernel, build_sources, build_tools, build_tree, recipe_read
 
 HELLO = Path(__file__).parents[2] / "appliance/stacks/hello"
 TWO = """
@@ -168,3 +169,12 @@ def test_both_styles_of_sources_are_read_with_their_keys() -> None:
     assert kept is not None
     (again,) = build_sources.parse_deb822(build_sources.deb822(kept))
     assert again.options["Signed-By"] == security.options["Signed-By"]
+
+
+def test_missing_programs_are_told_before_anything_is_begun_with_their_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(build_tools, "FOLDERS", ("/nonexistent",))
+    with pytest.raises(Unavailable, match="mformat, mmdebstrap are missing") as caught:
+        build_tools.require(LocalHost(), ("mformat", "mmdebstrap"))
+    assert caught.value.hint == "apt-get install mmdebstrap mtools"

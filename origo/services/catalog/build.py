@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from origo import disks
 from origo.host import Host, report
-from origo.services.catalog import build_data, build_full, build_image, build_small, build_tree
+from origo.services.catalog import build_data, build_full, build_image, build_small, build_tools, build_tree
 from origo.services.catalog.build_work import Part, Work, check, part, scaled
 from origo.services.catalog.descriptor import MasterFile
 from origo.services.catalog.recipe import Recipe
@@ -76,6 +76,7 @@ def build_master(
     """
     if host.exists(target_path):
         return
+    build_tools.require(host, _tools(recipe))
     discard(work_folder, target_path)
     host.make_folder(work_folder, mode=0o700)
     one = part(recipe, master.members[0], folder)
@@ -106,6 +107,12 @@ def discard(work_folder: str, target_path: str = "") -> None:
     shutil.rmtree(work_folder, ignore_errors=True)
     if target_path:
         Path(target_path + HALF).unlink(missing_ok=True)
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.base.image:
+        return build_tools.IMAGE
+    return build_tools.FULL if recipe.base.form == "full" else build_tools.SMALL
 
 
 def _raw(work: Work, master: Master) -> Path:

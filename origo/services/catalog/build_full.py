@@ -151,7 +151,9 @@ def _usable(work: Work, tree: Path) -> bool:
 
 
 def _forget(folder: Path) -> None:
-    """Keep the trees that were made last."""
+    """Keep the trees that were made last, and none that a build left unfinished."""
+    for half in folder.glob("*.half"):
+        half.unlink()
     trees = sorted(folder.glob("*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
     for tree in trees[KEPT_TREES:]:
         tree.unlink()

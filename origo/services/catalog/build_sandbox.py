@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from origo.services.catalog.build_work import Work
@@ -10,6 +10,8 @@ from origo.services.catalog.build_work import Work
 SCRIPTS = Path(__file__).parent / "full"
 ROOT_INSIDE = 2_000_000_000
 """The user on this machine that is root inside; the same number stands in sandbox.py."""
+MOST_LINES = 20_000
+"""Of one run, so many lines go to the log."""
 INSIDE = "/mnt"
 """Where the folder of the build appears inside."""
 
@@ -48,4 +50,17 @@ def run(
     options += ["--output", str(output)] if output else []
     launch = [sys.executable, "-I", str(SCRIPTS / "sandbox.py"), *options, "--bind", str(folder), INSIDE]
     launch += [word for path, inside in (shown or {}).items() for word in ("--bind", str(path), inside)]
-    work.host.stream([*launch, *argv], work.log, timeout=7200, env={"TMPDIR": INSIDE, "HOME": INSIDE})
+    work.host.stream([*launch, *argv], _bounded(work.log), timeout=7200, env={"TMPDIR": INSIDE, "HOME": INSIDE})
+
+
+def _bounded(log: Callable[[str], None]) -> Callable[[str], None]:
+    """A log that a command cannot fill up."""
+    count = 0
+
+    def on_line(line: str) -> None:
+        nonlocal count
+        count += 1
+        if count <= MOST_LINES:
+            log(line[:1000] if count < MOST_LINES else "(and more lines)")
+
+    return on_line

@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import os
 import pathlib
+import resource
 import signal
 import sys
 
@@ -19,6 +20,9 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 FIRST, COUNT = 2_000_000_000, 65536
 """Whom those inside are on this machine: users above what containers and subordinate users are given."""
+
+PROCESSES = 4096
+"""How many there may be at once of each of those users, so that a mistake cannot stop the machine."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -70,6 +74,8 @@ def inside(options: argparse.Namespace, tell_ready: int, known: int) -> None:
         # Changing users forgets the death signal, so it is set only now.
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.umask(0o022)
         os.chdir("/")
         os.execvp(options.command[0], options.command)  # noqa: S606 - the whole purpose; there is no shell
