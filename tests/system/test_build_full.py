@@ -127,7 +127,7 @@ def test_the_stack_debian_boots_with_its_answers_and_its_data(masters: dict[str,
         assert guest.get("/mine/told.txt", wait=500) == "a b it's $HOME 100%\n"
         evidence = guest.get("/evidence").split()
         assert evidence == ["0", "0", "2000000000", "65536", "lo", "no", "network", "no", "devices"]
-        assert guest.press_power() < 60
+        assert guest.press_power() < 120
         assert guest.process.returncode == 0
 
 
