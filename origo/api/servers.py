@@ -55,6 +55,7 @@ ROUTES = [
     Route("POST", "/servers/{id}/suspend", servers.suspend, "Suspend a running server", CHANGE),
     Route("POST", "/servers/{id}/resume", servers.resume, "Resume a suspended server", CHANGE),
     Route("POST", "/servers/{id}/reset", servers.reset, "Reset a running server", CHANGE),
+    Route("POST", "/servers/{id}/rebuild", servers.rebuild, "Give a stopped server a fresh system disk", CHANGE),
     Route("POST", "/servers/{id}/console", servers.console, "Open a server's serial line", Kind.ACT),
     Route("POST", "/servers/{id}/undelete", servers.undelete, "Take a server out of the trash", CHANGE),
     Route("POST", "/servers/{id}/purge", servers.purge, "Remove a server in the trash for good", CHANGE),

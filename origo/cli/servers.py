@@ -106,6 +106,7 @@ _verb("poweroff", "Turn the power off, whatever the guest does.")
 _verb("suspend", "Let a running server stand still.")
 _verb("resume", "Let a suspended server go on.")
 _verb("reset", "Push the reset button.")
+_verb("rebuild", "Give a stopped server a fresh system disk; its data disk stays.")
 _verb("undelete", "Take a server out of the trash.")
 _verb("purge", "Remove a server in the trash for good.")
 

@@ -8,7 +8,7 @@ from origo.model import Connection, Disk, Image, Network, Server
 from origo.operations.core import Core
 from origo.services import access, listing, networks, nodes, pools
 from origo.services.access import SYSTEM, Actor
-from origo.services.servers import consoles, operations
+from origo.services.servers import consoles, operations, rebuilding
 
 
 def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
@@ -87,6 +87,11 @@ def resume(core: Core, actor: Actor, id: str) -> Any:
 def reset(core: Core, actor: Actor, id: str) -> Any:
     """Push a running server's reset button."""
     return _change(core, actor, id, operations.ResetServer())
+
+
+def rebuild(core: Core, actor: Actor, id: str) -> Any:
+    """Give a stopped server a fresh system disk; its data disk stays."""
+    return _change(core, actor, id, rebuilding.RebuildServer())
 
 
 def delete(core: Core, actor: Actor, id: str) -> Any:

@@ -1,0 +1,33 @@
+"""The page of the command line: every command, with its options, as `--help` says them."""
+
+import click
+
+from origo.__main__ import cli
+
+HEAD = """# Command line
+
+Made from the commands themselves. `origo <noun> <verb>`; a noun may be in the singular. On the engine's machine
+commands talk to the home that `ORIGO_HOME` names (root only); elsewhere to `ORIGO_URL` with `ORIGO_TOKEN`. Exit status:
+0 done, 1 failed, 2 wrong usage.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for name, command in sorted(cli.commands.items()):
+        if isinstance(command, click.Group):
+            parts.append(f"\n## origo {name}\n{command.help}\n")
+            parts += [_command(f"{name} {verb}", one, 3) for verb, one in sorted(command.commands.items())]
+        else:
+            parts.append(_command(name, command, 2))
+    return "".join(parts)
+
+
+def _command(name: str, command: click.Command, level: int) -> str:
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    usage = " ".join(["origo", name, *(one.make_metavar(click.Context(command)) for one in arguments)])
+    lines = [f"\n{'#' * level} `{usage}`", command.help or ""]
+    lines += [f"* `{', '.join((*one.opts, *one.secondary_opts))}` {one.help or ''}".rstrip() for one in options]
+    return "\n".join(lines) + "\n"
