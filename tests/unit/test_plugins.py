@@ -37,7 +37,7 @@ HOST: Host = _NamedHost()  # type: ignore[assignment]
 def make(tmp_path: Path) -> Make:
     """Makes a plugin's folder below tmp_path."""
 
-    def plugin(name: str, code: str = "", **manifest: object) -> Path:
+    def plugin(name: str, code: str = "", /, **manifest: object) -> Path:
         folder = tmp_path / name
         folder.mkdir(mode=0o755)
         values = {"name": name, "summary": f"The plugin {name}.", "contract": 1, **manifest}
