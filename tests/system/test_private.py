@@ -131,3 +131,14 @@ def test_a_terminal_is_not_needed_and_pseudo_terminals_work() -> None:
     script = "import os, pty; m, s = pty.openpty(); os.write(s, b'x'); print(os.read(m, 1).decode(), os.ttyname(s))"
     ended = inside("--", "/usr/bin/python3", "-c", script, stdin=subprocess.DEVNULL)
     assert ended.stdout.startswith("x /dev/pts/")
+
+
+def test_the_machines_kvm_is_open_to_the_user_of_guests_inside_only() -> None:
+    device = pathlib.Path("/dev/kvm")
+    if not device.exists():
+        pytest.skip("cannot look at /dev/kvm: this machine has none")
+    before = device.stat()
+    shown = inside("--", "runuser", "-u", "libvirt-qemu", "--", "test", "-r", "/dev/kvm", "-a", "-w", "/dev/kvm")
+    assert shown.returncode == 0, shown.stderr
+    after = device.stat()
+    assert (after.st_mode, after.st_gid) == (before.st_mode, before.st_gid)
