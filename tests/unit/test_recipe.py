@@ -204,3 +204,17 @@ def test_a_server_has_the_recipes_content_then_its_own() -> None:
 
 def test_several_servers_of_a_kind_are_numbered() -> None:
     assert (member_names("web", 1), member_names("web", 3)) == (("web",), ("web-1", "web-2", "web-3"))
+
+
+@pytest.mark.parametrize(("name", "size"), [("icon.exe", 10), ("icon.png", 100_000)])
+def test_an_icon_is_a_small_picture(tmp_path: Path, name: str, size: int) -> None:
+    (tmp_path / name).write_bytes(b"x" * size)
+    (tmp_path / "recipe.toml").write_text(f'icon = "{name}"\n{SMALLEST}')
+    with pytest.raises(BadInput, match="icon: must be a picture"):
+        recipe_read.read(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["sh -c 'open", "''", "   ", "a\\nb", ""])
+def test_a_service_is_started_by_words_that_can_be_told_apart(command: str) -> None:
+    told = problems(SMALLEST + f'[[server.service]]\nname = "x"\ncommand = "{command}"')
+    assert "server[0].service[0].command" in told

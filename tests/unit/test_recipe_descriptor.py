@@ -1,5 +1,6 @@
 """What an entry of the catalog says, and which descriptors are taken from elsewhere."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,11 @@ def test_a_master_larger_than_the_disk_made_from_it_is_refused() -> None:
     data["masters"][0]["size_bytes"] = 1 << 40
     with pytest.raises(BadInput, match="smaller than its master"):
         descriptor.read(data)
+
+
+def test_an_icon_is_shown_as_a_data_url(tmp_path: Path) -> None:
+    (tmp_path / "icon.svg").write_text("<svg/>")
+    recipe = dataclasses.replace(recipe_read.read(HELLO), icon="icon.svg")
+    found = dataclasses.replace(hello(), icon=descriptor.icon_url(recipe, tmp_path))
+    assert found.icon == "data:image/svg+xml;base64,PHN2Zy8+"
+    assert descriptor.read(descriptor.write(found)) == found

@@ -134,7 +134,9 @@ class Archive:
             "APT::Sandbox::User": "root",
             "APT::Update::Error-Mode": "any",
             "Acquire::Languages": "none",
-            "Acquire::Retries": "3",
+            "Acquire::Retries": "1",
+            "Acquire::http::Timeout": "15",
+            "Acquire::https::Timeout": "15",
         }
         return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 

@@ -11,13 +11,11 @@ import pydantic
 from pydantic import ConfigDict, Field
 
 from origo.errors import BadInput, Unsupported
-from origo.services.catalog.recipe import Page, Question, Recipe, member_names
+from origo.services.catalog.recipe import ICONS, MOST_ICON, Page, Question, Recipe, member_names
 from origo.services.catalog.recipe_fields import Line, Mount, Name, Port, Sha256, Version, counted
 
 SCHEMA = 1
 """Raised when a program that knows the older schema would misunderstand a newer descriptor."""
-MOST_ICON = 64 << 10
-ICONS = {".png": "image/png", ".svg": "image/svg+xml", ".webp": "image/webp"}
 
 TOLERANT = ConfigDict(extra="ignore")
 """Within one schema a newer program may add keys; an older one does without them."""
@@ -160,14 +158,11 @@ def read(data: Mapping[str, Any]) -> Descriptor:
 
 
 def icon_url(recipe: Recipe, folder: str | Path) -> str | None:
-    """The recipe's icon as a data URL. Raises BadInput where it is too large or no picture that a page can show."""
+    """The recipe's icon as a data URL."""
     if not recipe.icon:
         return None
     path = Path(folder, recipe.icon)
-    kind = ICONS.get(path.suffix)
-    if not kind or path.stat().st_size > MOST_ICON:
-        raise BadInput(f"cannot use the icon {recipe.icon}: it must be PNG, SVG or WebP of at most 64 KiB")
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f"data:{ICONS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _agree(found: Descriptor) -> None:

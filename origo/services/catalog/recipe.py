@@ -26,9 +26,12 @@ from origo.services.catalog.recipe_fields import (
     UrlPath,
     Version,
     Whole,
+    Words,
     counted,
 )
 
+ICONS = {".png": "image/png", ".svg": "image/svg+xml", ".webp": "image/webp"}
+MOST_ICON = 64 << 10
 REFUSE_UNKNOWN = ConfigDict(extra="forbid")
 
 Packages = Annotated[tuple[Package, ...], Field(max_length=500)]
@@ -79,7 +82,7 @@ class Service:
     __pydantic_config__: ClassVar[ConfigDict] = REFUSE_UNKNOWN
 
     name: Unit
-    command: Line | None = None
+    command: Words | None = None
     once: Flag = False
 
 
@@ -167,7 +170,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe; `icon` is a PNG or SVG file of its folder."""
+    """A whole recipe; `icon` is a picture in its folder."""
 
     __pydantic_config__: ClassVar[ConfigDict] = REFUSE_UNKNOWN
 

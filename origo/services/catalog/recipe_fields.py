@@ -1,6 +1,7 @@
 """What may stand in a recipe's fields: names, paths, sizes and modes as types that check themselves."""
 
 import re
+import shlex
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -30,6 +31,16 @@ def _source_path(text: str) -> str:
 def _url_path(text: str) -> str:
     if not text.startswith("/") or "//" in text or "\\" in text or " " in text:
         raise ValueError("must be a path like / or /start, without '//'")
+    return text
+
+
+def _words(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"must be words, quoted as in a shell: {str(error).lower()}") from None
+    if not words or not words[0]:
+        raise ValueError("must begin with a program")
     return text
 
 
@@ -76,6 +87,7 @@ def _text(most: int, least: int = 1) -> Any:
 
 
 Line = Annotated[str, _text(500), AfterValidator(clean)]
+Words = Annotated[str, _text(2000), AfterValidator(clean), AfterValidator(_words)]
 Prose = Annotated[str, _text(10_000)]
 Name = Annotated[str, _text(32), _matching("[a-z]([a-z0-9-]*[a-z0-9])?", "lower-case letters, digits and '-'")]
 Key = Annotated[str, _text(32), _matching("[a-z][a-z0-9_]*", "lower-case letters, digits and '_'")]

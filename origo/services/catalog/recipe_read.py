@@ -16,7 +16,7 @@ import pydantic
 
 from origo.errors import BadInput, NotFound
 from origo.services.catalog import questions
-from origo.services.catalog.recipe import File, Recipe, Server, content, member_names
+from origo.services.catalog.recipe import ICONS, MOST_ICON, File, Recipe, Server, content, member_names
 
 FILE = "recipe.toml"
 MOST_BYTES = 1 << 20
@@ -226,6 +226,9 @@ def _file_problems(recipe: Recipe, folder: Path) -> Iterator[Problem]:
     files = recipe.files + tuple(file for server in recipe.servers for file in server.files)
     if recipe.icon:
         files += (File(target="/icon", source=recipe.icon),)
+        icon = folder / recipe.icon
+        if icon.suffix not in ICONS or (icon.is_file() and icon.stat().st_size > MOST_ICON):
+            yield "icon", f"must be a picture ({', '.join(sorted(ICONS))}) of at most {MOST_ICON >> 10} KiB"
     if recipe.base.image and "://" not in recipe.base.image:
         files += (File(target="/image", source=recipe.base.image),)
     count = size = 0
