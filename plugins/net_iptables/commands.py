@@ -70,6 +70,11 @@ def release(bridge: str, address: str, mac: str) -> tuple[str, ...]:
     return ("dhcp_release", bridge, address, mac)
 
 
+def end_noted(path: str) -> tuple[str, ...]:
+    """The command that ends the dnsmasq whose number is in that file, and no other program that may have it by now."""
+    return ("pkill", "-F", path, "-x", "dnsmasq")
+
+
 def kernel_settings(networks: Iterable[NetworkSpec]) -> tuple[str, ...]:
     """The `sysctl` command for these networks, or nothing.
 

@@ -117,6 +117,7 @@ class IptablesNetwork(Network):
         if settings and (walls or finish):
             self.host.run(settings)
         self._tell(commands.BATCH, finish)
+        self._end_deaf(one.bridge for one in networks if one.bridge not in seen or one.bridge in ended)
         self._forget(set(ended) - {one.bridge for one in networks})
 
     def _connections(self, desired: Desired, connections: Sequence[ConnectionSpec], gone: Collection[str]) -> None:
@@ -133,8 +134,8 @@ class IptablesNetwork(Network):
             return
         _refuse_taken_taps(connections, gone, seen)
         self._release(guard.outdated(connections, gone, seen), desired.networks.values())
-        self._tell(commands.NFT, guard.delta(connections, gone, seen))
         self._detach(seen[id].tap for id in gone if id in seen)
+        self._tell(commands.NFT, guard.delta(connections, gone, seen))
 
     # -- everything
 
@@ -146,8 +147,8 @@ class IptablesNetwork(Network):
         gone = [id for id in guarded if id not in desired.connections]
         self._networks(networks, stale, seen, everything=True)
         self._release(guard.outdated(connections, gone, guarded), networks)
-        self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
         self._detach(guarded[id].tap for id in gone)
+        self._tell(commands.NFT, guard.CHAINS + guard.elements(connections))
         self._attach({one.tap: desired.networks[one.network].bridge for one in connections})
 
     def _attach(self, bridges: Mapping[str, str]) -> None:
@@ -183,9 +184,16 @@ class IptablesNetwork(Network):
                 self.host.run(commands.release(bridge, one.address, one.mac), check=False)
 
     def _detach(self, taps: Iterable[str]) -> None:
-        """An unguarded tap must not stay on the bridge."""
+        """A tap must leave the bridge before it is no longer guarded."""
         left = [(tap, "") for tap in taps if self.host.exists(f"/sys/class/net/{tap}/brport")]
         self._tell(commands.BATCH, commands.port_text(left))
+
+    def _end_deaf(self, bridges: Iterable[str]) -> None:
+        """A dnsmasq that still runs listens on the bridge that was; its supervisor starts it again."""
+        for bridge in bridges:
+            note = f"{self.state}/{bridge}/pid"
+            if self.host.exists(note):
+                self.host.run(commands.end_noted(note), check=False)
 
     def _forget(self, bridges: Iterable[str]) -> None:
         """Remove what dnsmasq has left of these networks."""

@@ -95,7 +95,6 @@ class Lab:
         run("ip", "link", "set", "up0", "up")
         run("ip", "-n", "outside", "address", "add", f"{OUTSIDE}/24", "dev", "eth0")
         run("ip", "-n", "outside", "link", "set", "eth0", "up")
-        run("ip", "route", "add", "default", "via", OUTSIDE)
         self.serve(8080, "outside")
         answers = "--address=/example.test/198.51.100.7"
         self.background(

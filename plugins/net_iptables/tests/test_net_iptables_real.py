@@ -190,10 +190,13 @@ def test_30_a_bridge_that_somebody_removed_is_made_again_and_guests_are_plugged_
     run("ip", "link", "delete", "origo1")
     run("iptables", "-w", "-F", "FORWARD")
     assert lab.driver().current() == {"connection-1-5"}
+    pid = lab.supervisor.states()["network-origo1"].pid
     lab.apply(state)
     assert lab.driver().current() == ids(state)
     assert Path("/sys/class/net/origo1/address").read_text() == mac
     assert lab.pings(guest, "10.1.0.1")
+    lab.wait(lambda: lab.supervisor.states()["network-origo1"].pid not in (0, pid))
+    assert lab.lease(guest)[0] == "10.1.0.5", "a DHCP server that listens on the bridge that was hears nothing"
 
 
 def test_31_guests_meet_where_bridges_are_filtered_and_strangers_forbid_forwarding(lab: Lab) -> None:
