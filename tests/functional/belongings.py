@@ -48,7 +48,15 @@ def of(owner: User) -> dict[str, str]:
         page={"member": "web", "port": 80, "path": "/start"},
     )  # fmt: skip
     server = model.Server.create(
-        name=NAME, owner=owner, node=node, stack=stack, member="web", memory_mb=64, state="ready", power="running"
+        name=NAME,
+        owner=owner,
+        node=node,
+        stack=stack,
+        member="web",
+        memory_mb=64,
+        state="ready",
+        power="running",
+        desired="running",
     )
     model.Connection.create(network=network, server=server, mac="52:54:00:00:00:01", address="10.7.0.2", tap="tap1")
     operation = model.OperationRow.create(
