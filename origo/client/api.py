@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -22,9 +24,11 @@ TIMEOUT = httpx2.Timeout(60, connect=5)
 class Client:
     """Talks to one engine. Raises the error that the engine answered, or Unavailable when nothing answers."""
 
-    def __init__(self, http: httpx2.Client, where: str) -> None:
+    def __init__(self, http: httpx2.Client, where: str, name: str = "") -> None:
+        """`name` is the host name that the engine's certificate must have."""
         self._http = http
         self.where = where
+        self._extensions = {"sni_hostname": name} if name else {}
 
     def get(self, path: str, **query: Any) -> Any:
         """Read; values of the query that are None are left out."""
@@ -69,7 +73,7 @@ class Client:
 
     def events(self, after: int = -1) -> Iterator[dict[str, Any]]:
         """Events after that id (below zero: from now on) as they happen, without end."""
-        with contextlib.closing(self._answered("GET", "/events", {"after": after})) as response:
+        with self._reached(), contextlib.closing(self._answered("GET", "/events", {"after": after})) as response:
             for line in response.iter_lines():
                 if line.startswith("data: "):
                     yield json.loads(line.removeprefix("data: "))
@@ -78,7 +82,7 @@ class Client:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
     ) -> Any:
         """One request; returns what was answered, None for an empty answer."""
-        with contextlib.closing(self._answered(method, path, query or {}, body)) as response:
+        with self._reached(), contextlib.closing(self._answered(method, path, query or {}, body)) as response:
             text = response.read()
         return json.loads(text) if text else None
 
@@ -98,17 +102,23 @@ class Client:
             PREFIX + path,
             params={name: _text(value) for name, value in query.items() if value is not None and value is not False},
             json=body,
+            extensions=self._extensions,
         )
-        try:
+        with self._reached():
             response = self._http.send(request, stream=True)
+            if response.status_code >= 400:
+                raise _error(response)
+        return response
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
         except httpx2.TransportError as error:
             raise Unavailable(
                 f"cannot reach the engine at {self.where}: {_reason(error)}",
                 hint="start it with `origo serve`, or name another one by ORIGO_HOME or ORIGO_URL",
             ) from error
-        if response.status_code >= 400:
-            raise _error(response)
-        return response
 
 
 def connect(environment: Mapping[str, str] = os.environ) -> Client:
@@ -119,11 +129,22 @@ def connect(environment: Mapping[str, str] = os.environ) -> Client:
         authority = environment.get("ORIGO_CA")
         token = environment.get("ORIGO_TOKEN", "")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        verify: Any = httpx2.create_ssl_context(verify=authority) if authority else True
-        return Client(httpx2.Client(base_url=url, headers=headers, verify=verify, timeout=TIMEOUT), url)
+        there, name = _located(url)
+        verify = ssl.create_default_context(cafile=authority) if authority else True
+        http = httpx2.Client(base_url=there, headers=headers | name, verify=verify, timeout=TIMEOUT)
+        return Client(http, url, urlsplit(url).hostname or "")
     socket = str(home_from_environment() / "run" / "api.sock")
     transport = httpx2.HTTPTransport(uds=socket)
-    return Client(httpx2.Client(base_url="http://origo", transport=transport, timeout=TIMEOUT), socket)
+    return Client(httpx2.Client(base_url="http://origo", transport=transport, trust_env=False, timeout=TIMEOUT), socket)
+
+
+def _located(url: str) -> tuple[str, dict[str, str]]:
+    """Names below localhost are this machine, as browsers have it; not every system's resolver knows that."""
+    parts = urlsplit(url)
+    if not (parts.hostname or "").endswith(".localhost"):
+        return url, {}
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"127.0.0.1{port}").geturl(), {"Host": parts.netloc}
 
 
 def _error(response: httpx2.Response) -> OrigoError:

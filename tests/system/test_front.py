@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from front_world import ENGINE, PORT, Front, ask, front_world, guest, have_address, host, submit, within
+from front_world import ENGINE, PORT, TLS_PORT, Front, ask, front_world, guest, have_address, host, submit, within
 from websockets.exceptions import InvalidStatus
 from websockets.sync import client as websocket
 from websockets.sync.server import ServerConnection, serve
 
-from origo import model
+from origo import client, model, secrets
+from origo.errors import NotLoggedIn, Unavailable
 from origo.model import Stack, User
 from origo.services import front as fronts
 
@@ -305,6 +306,20 @@ def test_asking_who_may_pass_costs_little_and_is_remembered_for_two_seconds_at_m
     assert asked - bare < 50
     model.Session.delete().execute()
     assert within(2.5, lambda: ask("GET", host(hello), cookie=cookie).status == 401)
+
+
+def test_the_command_line_reaches_the_engine_by_https_with_a_token_and_our_authority(front: Front, anna: User) -> None:
+    model.Token.create(user=anna, name="cli", secret=secrets.digest("origo_key"))
+    environment = {
+        "ORIGO_URL": f"https://origo.localhost:{TLS_PORT}",
+        "ORIGO_TOKEN": "origo_key",
+        "ORIGO_CA": str(front.core.secrets.front("localhost").authority),
+    }
+    assert client.connect(environment).get("/users/me")["name"] == "anna"
+    with pytest.raises(Unavailable, match="certificate"):
+        client.connect(environment | {"ORIGO_CA": ""}).get("/users/me")
+    with pytest.raises(NotLoggedIn):
+        client.connect(environment | {"ORIGO_TOKEN": "origo_other"}).get("/users/me")
 
 
 def test_nginx_that_is_killed_comes_back_by_itself_and_is_reported(front: Front) -> None:
