@@ -28,18 +28,27 @@ BODIES: dict[str, Any] = {
 
 def of(owner: User) -> dict[str, str]:
     """Make them; the id by the noun's part of a path."""
-    node = model.Node.create(name="node", hypervisor="hypervisor_kvm", memory_mb=4096, cpus=2)
     pool = model.Pool.create(id=0, name="pool", driver="storage_rsync", path="/pool", state="ready", created=1.0)
-    network = model.Network.create(
-        name=NAME,
-        number=7,
-        owner=owner,
-        driver="net_iptables",
-        bridge="origo7",
-        subnet="10.7.0.0/24",
-        gateway="10.7.0.1",
-    )
     image = model.Image.create(name=NAME, owner=owner, pool=pool, state="ready", size_bytes=1 << 20)
+    operation = model.OperationRow.create(
+        kind="stack.start", noun="stacks", target="x", args={}, status="stuck", by=owner.id, owner=owner.id,
+        created=1.0, error={"code": "x", "message": f"cannot {NAME}", "hint": "", "details": {}},
+    )  # fmt: skip
+    issue = model.Issue.create(key="k", owner=owner.id, sentence=f"{NAME} is ill")
+    token = model.Token.create(user=owner, name=NAME, secret="s" * 64)
+    session = model.Session.create(id="a" * 64, user=owner, host="origo.localhost", created=1.0, expires=4e9)
+    return _stack(owner) | {
+        "users": owner.id, "pools": "0", "images": image.id, "operations": str(operation.id),
+        "issues": issue.id, "token": token.id, "session": session.id[:16],
+    }  # fmt: skip
+
+
+def _stack(owner: User) -> dict[str, str]:
+    node = model.Node.create(name="node", hypervisor="hypervisor_kvm", memory_mb=4096, cpus=2)
+    network = model.Network.create(
+        name=NAME, number=7, owner=owner, driver="net_iptables", bridge="origo7", subnet="10.7.0.0/24",
+        gateway="10.7.0.1",
+    )  # fmt: skip
     entry = model.CatalogStack.create(
         name="hello", version="1", title="Hello", digest="d", descriptor={"questions": []}, state="ready"
     )
@@ -48,26 +57,10 @@ def of(owner: User) -> dict[str, str]:
         page={"member": "web", "port": 80, "path": "/start"},
     )  # fmt: skip
     server = model.Server.create(
-        name=NAME,
-        owner=owner,
-        node=node,
-        stack=stack,
-        member="web",
-        memory_mb=64,
-        state="ready",
-        power="running",
+        name=NAME, owner=owner, node=node, stack=stack, member="web", memory_mb=64, state="ready", power="running",
         desired="running",
-    )
-    model.Connection.create(network=network, server=server, mac="52:54:00:00:00:01", address="10.7.0.2", tap="tap1")
-    operation = model.OperationRow.create(
-        kind="stack.start", noun="stacks", target=stack.id, args={}, status="stuck", by=owner.id, owner=owner.id,
-        created=1.0, error={"code": "x", "message": f"cannot {NAME}", "hint": "", "details": {}},
     )  # fmt: skip
-    issue = model.Issue.create(key="k", owner=owner.id, sentence=f"{NAME} is ill")
-    token = model.Token.create(user=owner, name=NAME, secret="s" * 64)
-    session = model.Session.create(id="a" * 64, user=owner, host="origo.localhost", created=1.0, expires=4e9)
+    model.Connection.create(network=network, server=server, mac="52:54:00:00:00:01", address="10.7.0.2", tap="tap1")
     return {
-        "users": owner.id, "nodes": node.id, "networks": network.id, "pools": "0", "images": image.id,
-        "servers": server.id, "catalog": entry.id, "stacks": stack.id, "operations": str(operation.id),
-        "issues": issue.id, "token": token.id, "session": session.id[:16],
+        "nodes": node.id, "networks": network.id, "servers": server.id, "catalog": entry.id, "stacks": stack.id,
     }  # fmt: skip
