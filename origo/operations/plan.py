@@ -22,7 +22,10 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an operation would do: the names it would choose, its steps in order, what it costs."""
+    """All that an operation would do: the names it would choose, its steps in order, what it costs.
+
+    With `forward_only` there is no way back from the first step on.
+    """
 
     kind: str
     noun: str
@@ -31,6 +34,7 @@ class Plan:
     locks: tuple[Lock, ...]
     steps: tuple[PlannedStep, ...]
     cost: Cost
+    forward_only: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain JSON data."""
@@ -55,4 +59,5 @@ def make(operation: Operation, context: Context) -> Plan:
             PlannedStep(step.name, step.commit, tuple(step.plan(context))) for step in operation.steps(context)
         ),
         cost=operation.cost(context),
+        forward_only=operation.forward_only,
     )

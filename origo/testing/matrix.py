@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from origo.testing.killing import Direction, Way
 from origo.testing.proof import Proof
@@ -12,7 +12,8 @@ HEAD = """\
 # Operations
 
 Every change that lasts is an operation: a list of steps that is journaled, survives a crash at any point, and is
-undone when it fails. This page is made by `tests/functional/test_operations_matrix.py --regen`.
+undone when it fails. This page is made by `python tests/functional/test_operations_matrix.py --regen`, and a test
+compares the two.
 
 For each step it says how many points there are at which a test disturbed it, and how the operation ended each time; in
 the end all rows, all files and all that the drivers made were exactly as after an undisturbed run (*done*), or exactly
@@ -36,16 +37,22 @@ COLUMNS: tuple[tuple[str, Direction, Way], ...] = (
 )
 
 
-def page(proofs: Sequence[Proof]) -> str:
-    """The whole page, the same for the same proofs."""
-    trials = sum(len(proof.trials) for proof in proofs)
-    summary = f"{len(proofs)} cases, {trials} disturbances, all of which converged.\n"
-    return "\n".join([HEAD, summary, *(_section(proof) for proof in sorted(proofs, key=lambda proof: proof.title))])
+def page(sections: Mapping[str, str]) -> str:
+    """The whole page of these sections, by title."""
+    return "\n".join([HEAD, *(sections[title] for title in sorted(sections))])
 
 
-def _section(proof: Proof) -> str:
+def sections(page: str) -> dict[str, str]:
+    """The sections of a page that was made before, by title."""
+    parts = page.split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part.strip()}\n" for part in parts}
+
+
+def section(proof: Proof) -> str:
+    """One case: its steps, and how often it was disturbed at each."""
     titles = " | ".join(title for title, _, _ in COLUMNS)
-    lines = [f"## {proof.title}", "", proof.summary, "", f"| step | {titles} |", f"|---{'|---' * len(COLUMNS)}|"]
+    summary = proof.summary + (" **There is no way back once it has begun.**" if proof.forward_only else "")
+    lines = [f"## {proof.title}", "", summary, "", f"| step | {titles} |", f"|---{'|---' * len(COLUMNS)}|"]
     names = ["", *(_step(number, *step) for number, step in enumerate(proof.steps, 1))]
     for index, name in enumerate(names, -1):
         cells = (_cell(proof, index, direction, way) for _, direction, way in COLUMNS)

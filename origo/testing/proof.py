@@ -48,6 +48,12 @@ class Scenario:
     """Look at the world in the end, beyond its being the same; raises AssertionError."""
     ignore: frozenset[str] = frozenset()
     """Tables and files that may differ."""
+    loose: frozenset[str] = frozenset()
+    """Patterns of files whose content may differ, not their presence."""
+
+    def world(self, folder: Path) -> dict[str, str]:
+        """All that must be the same in the end."""
+        return worlds.snapshot(folder, self.ignore, self.loose)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Proof:
     title: str
     summary: str
     steps: tuple[tuple[str, bool], ...]
+    forward_only: bool
     trials: tuple[Trial, ...]
 
 
@@ -75,6 +82,7 @@ class _Calm:
 
     summary: str
     steps: tuple[tuple[str, bool], ...]
+    forward_only: bool
     passed: list[Point]
     news: set[int]
     world: dict[str, str]
@@ -110,7 +118,7 @@ def prove(scenario: Scenario, folder: Path) -> Proof:
     wrong = [text for part in parts for text in part.wrong]
     assert not wrong, "\n".join([f"{scenario.title}: {len(wrong)} of {total} did not converge", *wrong[:5]])
     trials = (parts[number % count].trials[number // count] for number in range(total))
-    return Proof(scenario.title, calm.summary, calm.steps, tuple(trials))
+    return Proof(scenario.title, calm.summary, calm.steps, calm.forward_only, tuple(trials))
 
 
 def _part(scenario: Scenario, folder: Path, first: int, every: int) -> _Part:
@@ -123,7 +131,7 @@ def _part(scenario: Scenario, folder: Path, first: int, every: int) -> _Part:
     undoable = next((index for index, (_, commit) in enumerate(calm.steps) if commit), len(calm.steps) - 1)
     _restore(kept, place)
     plans = [_Plan(at, point, way, None) for at, point, way in _ways(calm.passed, calm.news)]
-    if calm.steps:
+    if calm.steps and not calm.forward_only:
         back = forks.run(lambda: _turned_back(scenario, place, undoable))
         undo = [(at, point, way) for at, point, way in _ways(*back) if point.direction == "undo"]
         plans += [_Plan(at, point, way, undoable) for at, point, way in undo]
@@ -183,7 +191,7 @@ def _prepare(scenario: Scenario, folder: Path) -> dict[str, str]:
     scenario.prepare(folder)
     engine = scenario.open(folder)
     (folder / EARLIER).write_text(str(model.OperationRow.select().count()))
-    world = worlds.snapshot(folder, scenario.ignore)
+    world = scenario.world(folder)
     engine.stop()
     model.database.close()
     return world
@@ -192,10 +200,10 @@ def _prepare(scenario: Scenario, folder: Path) -> dict[str, str]:
 def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
     """Run it with nothing in its way, after its plan, which must say what then happens and change nothing."""
     engine = scenario.open(folder)
-    world = worlds.snapshot(folder, scenario.ignore)
+    world = scenario.world(folder)
     plan = scenario.submit(folder, engine, True)
     assert isinstance(plan, Plan), "a plan was asked for"
-    changed = worlds.difference(world, worlds.snapshot(folder, scenario.ignore))
+    changed = worlds.difference(world, scenario.world(folder))
     assert not changed, f"the plan changed the world:\n{changed}"
     trap = Trap(look=lambda: worlds.fingerprint(folder))
     row = _run(scenario, folder, engine, trap)
@@ -205,9 +213,10 @@ def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
     return _Calm(
         summary=(type(engine.kinds()[row.kind]).__doc__ or "").strip().split("\n")[0],
         steps=tuple((step.name, step.commit) for step in plan.steps),
+        forward_only=plan.forward_only,
         passed=trap.passed,
         news=trap.news,
-        world=worlds.snapshot(folder, scenario.ignore),
+        world=scenario.world(folder),
     )
 
 
@@ -280,4 +289,4 @@ def _ended(scenario: Scenario, folder: Path, row: model.OperationRow | None) -> 
         assert status in ("done", "undone"), f"it is {status} at step {row.step}: {row.error} {row.note}"
         assert row.attempts == 0 and row.ended, f"an ended operation has no attempts open: {row.__data__}"
     scenario.check(folder, status)
-    return status, worlds.snapshot(folder, scenario.ignore)
+    return status, scenario.world(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 import random
@@ -18,10 +19,11 @@ A_TIME = 1e9
 """Any greater number with a fraction is a time, which no two runs share."""
 
 
-def snapshot(folder: Path, ignore: Iterable[str] = ()) -> dict[str, str]:
+def snapshot(folder: Path, ignore: Iterable[str] = (), loose: Iterable[str] = ()) -> dict[str, str]:
     """Every row (but the journal's) and every file below `folder`, by name, as committed by now; times are left out.
 
-    `ignore` names tables, and files by their path in the folder.
+    `ignore` names tables, and files by their path in the folder; of files that match a pattern in `loose` only
+    their presence is told.
     """
     left_out = JOURNAL | set(ignore)
     facts = {}
@@ -34,7 +36,8 @@ def snapshot(folder: Path, ignore: Iterable[str] = ()) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if not name.startswith(DATABASE) and name not in left_out:
-            facts[name] = _describe_file(path)
+            anything = any(fnmatch.fnmatch(name, pattern) for pattern in loose)
+            facts[name] = "there" if anything else _describe_file(path)
     return facts
 
 

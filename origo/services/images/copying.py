@@ -10,7 +10,7 @@ from origo.operations.base import Context
 from origo.operations.core import Core
 from origo.services import pools, quotas
 from origo.services.access import SYSTEM
-from origo.services.images.steps import ImageStep
+from origo.services.images.steps import ImageStep, Seal
 
 
 def source(core: Core, owner: str, file: str) -> str:
@@ -145,11 +145,16 @@ class IntoMaster(AreaStep):
         self.remove(ctx, self.area(self.row()))
 
 
+class SealForGood(Seal):
+    """From here on there is no way back: next, what it was made of is removed."""
+
+    commit = True
+
+
 class DropOriginal(ImageStep):
-    """What the master was made of is removed: there is no way back."""
+    """What the master was made of is removed."""
 
     name = "remove the original"
-    commit = True
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"remove {pools.path(ctx.core, self.row())}"]
@@ -185,7 +190,6 @@ class Grow(ImageStep):
     """The disk gets its new size; forward only, since making a disk smaller could lose data."""
 
     name = "grow the disk"
-    commit = True
 
     def __init__(self, image: str, size_bytes: int) -> None:
         super().__init__(image)

@@ -154,7 +154,7 @@ class MakeMaster(ChangesImage):
     def steps(self, ctx: Context) -> list[Step]:
         return [
             copying.IntoMaster(ctx.args["image"]),
-            steps.Seal(ctx.args["image"]),
+            copying.SealForGood(ctx.args["image"]),
             copying.DropOriginal(ctx.args["image"]),
         ]
 
@@ -193,6 +193,7 @@ class GrowImage(ChangesImage):
     """A disk becomes larger; forward only, since a guest may use the new room at once."""
 
     kind = "images.grow"
+    forward_only = True
     verb = "grow"
 
     def check_use(self, ctx: Context, image: Image) -> None:
@@ -255,6 +256,7 @@ class PurgeImage(ChangesImage):
     """An image in the trash is removed for good."""
 
     kind = "images.purge"
+    forward_only = True
     verb = "purge"
     allowed = ("trashed",)
 

@@ -108,10 +108,9 @@ class FromTrash(ToTrash):
 
 
 class RemoveFile(ImageStep):
-    """The file is removed for good: there is no way back."""
+    """The file is removed for good: only for operations without a way back."""
 
     name = "remove the file"
-    commit = True
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"remove {pools.path(ctx.core, self.row())}"]

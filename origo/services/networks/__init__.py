@@ -3,6 +3,7 @@
 import ipaddress
 import secrets as random
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from origo.contracts import ConnectionSpec, Desired, NetworkSpec
@@ -106,8 +107,13 @@ def driver(core: Core) -> NetworkDriver:
     return core.drivers.network(core.config["network"], core.local, {"state": core.config.path("network")})
 
 
-def desired(networks: set[str] | None = None, extra: frozenset[str] = frozenset()) -> Desired:
-    """What is to be, from the rows: the active connections (and `extra` ones) with their networks, of these or all."""
+def desired(
+    networks: set[str] | None = None, extra: frozenset[str] = frozenset(), up: Mapping[str, bool] | None = None
+) -> Desired:
+    """What is to be, from the rows: the active connections (and `extra` ones) with their networks, of these or all.
+
+    `up` says of some whether they are up, where their server's row does not say it yet.
+    """
     rows = Connection.select(Connection, Server, Network).join_from(Connection, Server).join_from(Connection, Network)
     rows = rows.where(Connection.active | Connection.id.in_(list(extra)))
     if networks is not None:
@@ -115,11 +121,11 @@ def desired(networks: set[str] | None = None, extra: frozenset[str] = frozenset(
     found = list(rows)
     return Desired(
         networks={row.network_id: _network_spec(row.network) for row in found},
-        connections={row.id: _connection_spec(row) for row in found},
+        connections={row.id: _connection_spec(row, up or {}) for row in found},
     )
 
 
-def apply(core: Core, connections: frozenset[str]) -> None:
+def apply(core: Core, connections: frozenset[str], up: Mapping[str, bool] | None = None) -> None:
     """Make the host agree with the rows for these connections and their networks, and run what must run for it.
 
     The cost grows with the servers of these networks alone.
@@ -127,7 +133,7 @@ def apply(core: Core, connections: frozenset[str]) -> None:
     with _applying:
         about = list(Network.select().join(Connection).where(Connection.id.in_(list(connections))).distinct())
         ids = {network.id for network in about}
-        wanted = desired(ids)
+        wanted = desired(ids, up=up)
         driver(core).apply(wanted, connections | ids)
         _run_services(core, wanted, {f"network-{network.bridge}" for network in about})
 
@@ -149,7 +155,7 @@ def _run_services(core: Core, wanted: Desired, known: set[str]) -> None:
         core.supervisor.remove(name)
 
 
-def _connection_spec(row: Connection) -> ConnectionSpec:
+def _connection_spec(row: Connection, up: Mapping[str, bool]) -> ConnectionSpec:
     return ConnectionSpec(
         id=row.id,
         network=row.network_id,
@@ -158,7 +164,7 @@ def _connection_spec(row: Connection) -> ConnectionSpec:
         address=row.address,
         tap=row.tap,
         hostname=naming.host_name(row.server.name),
-        up=row.server.desired != "stopped",
+        up=up.get(row.id, row.server.desired != "stopped"),
         ports=tuple(row.ports),
         options=row.options,
     )

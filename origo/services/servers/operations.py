@@ -98,15 +98,17 @@ class StartServer(ServerOperation):
 
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)
-        ctx.data["connections"] = connections(ctx.args["server"])
+        ctx.data |= wiring(ctx.args["server"], up=ctx.data["was_desired"] != "stopped")
+        ctx.data["was"] = Server.get_by_id(ctx.args["server"]).power
 
     def admit(self, ctx: Context, server: Server) -> None:
         if server.desired == "stopped" and server.power != "running":
             nodes.admit(ctx.core, server.node, f"start server {server.name}", server.memory_mb)
 
     def steps(self, ctx: Context) -> list[Step]:
-        connect = [Connect(ctx.data["connections"])] if ctx.data["connections"] else []
-        return [*connect, steps.Start(ctx.args["server"])]
+        data = ctx.data
+        connect = [Connect(data["connections"], data["before"])] if data["connections"] else []
+        return [*connect, steps.Start(ctx.args["server"], was=data["was"])]
 
     def cost(self, ctx: Context) -> Cost:
         server = Server.get_by_id(ctx.args["server"])
@@ -132,6 +134,7 @@ class PowerOffServer(ServerOperation):
     """A server's power is turned off, whatever its guest does."""
 
     kind = "servers.poweroff"
+    forward_only = True
     verb = "power off"
     desired = "stopped"
 
@@ -274,6 +277,7 @@ class PurgeServer(WholeServer):
     """A server in the trash is removed for good, with its disks."""
 
     kind = "servers.purge"
+    forward_only = True
     verb = "purge"
     state = "trashed"
 
@@ -298,6 +302,12 @@ def connections(server: str) -> list[str]:
     """The ids of a server's connections, in their order."""
     rows = Connection.select(Connection.id).where(Connection.server == server).order_by(Connection.position)
     return [row.id for row in rows]
+
+
+def wiring(server: str, *, up: bool) -> dict[str, Any]:
+    """A server's connections, and which were active before (and whether up), as `Connect` takes them."""
+    rows = Connection.select(Connection.id).where((Connection.server == server) & Connection.active)
+    return {"connections": connections(server), "before": {row.id: up for row in rows}}
 
 
 def cost(made: list[dict[str, Any]]) -> Cost:

@@ -82,7 +82,8 @@ def describe(server: Server) -> dict[str, Any]:
 def deletion(known: dict[str, Any]) -> list[Step]:
     """The steps that put a server into the trash."""
     server = known["server"]
-    disconnect = [Disconnect(known["connections"])] if known["connections"] else []
+    up = known["desired"] != "stopped"
+    disconnect = [Disconnect(known["connections"], up=up)] if known["connections"] else []
     trash = [image_steps.ToTrash(image) for image in known["images"]]
     return [steps.PowerOff(server, was=known["was"]), *disconnect, steps.Undefine(server), *trash]
 

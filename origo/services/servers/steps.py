@@ -75,9 +75,13 @@ class Undefine(ServerStep):
 
 
 class Start(ServerStep):
-    """The server runs."""
+    """The server runs; undone, it is stopped unless it ran before."""
 
     name = "start the server"
+
+    def __init__(self, server: str, *, was: str = "stopped") -> None:
+        super().__init__(server)
+        self.was = was
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"start server {self.row().name}"]
@@ -87,6 +91,8 @@ class Start(ServerStep):
         self.driver(ctx).start(self.server)
 
     def undo(self, ctx: Context) -> None:
+        if self.was == Power.RUNNING:
+            return
         if self.power(ctx) is not Power.STOPPED:
             self.driver(ctx).stop(self.server, force=True)
         states.record(ctx.core, self.server, Power.STOPPED)
@@ -149,7 +155,7 @@ class Suspend(ServerStep):
     def undo(self, ctx: Context) -> None:
         if self.power(ctx) is Power.SUSPENDED:
             self.driver(ctx).resume(self.server)
-            states.record(ctx.core, self.server, Power.RUNNING)
+        states.record(ctx.core, self.server, self.power(ctx))
 
 
 class Resume(ServerStep):
@@ -167,7 +173,7 @@ class Resume(ServerStep):
     def undo(self, ctx: Context) -> None:
         if self.power(ctx) is Power.RUNNING:
             self.driver(ctx).suspend(self.server)
-            states.record(ctx.core, self.server, Power.SUSPENDED)
+        states.record(ctx.core, self.server, self.power(ctx))
 
 
 class Reset(ServerStep):

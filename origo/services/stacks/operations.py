@@ -123,12 +123,14 @@ class StartStack(StackOperation):
             needed = sum(server.memory_mb for server in asleep if server.node == node)
             nodes.admit(ctx.core, node, f"start stack {stack.name}", needed)
         for known in ctx.data["servers"]:
-            known["connections"] = server_operations.connections(known["server"])
+            known |= server_operations.wiring(known["server"], up=known["desired"] != "stopped")
         self.want(ctx, "running")
 
     def steps(self, ctx: Context) -> list[Step]:
-        connections = [id for known in ctx.data["servers"] for id in known["connections"]]
-        return [Connect(connections), *(steps.Start(known["server"]) for known in ctx.data["servers"])]
+        known = ctx.data["servers"]
+        connections = [id for one in known for id in one["connections"]]
+        before = {id: up for one in known for id, up in one["before"].items()}
+        return [Connect(connections, before), *(steps.Start(one["server"], was=one["was"]) for one in known)]
 
     def cost(self, ctx: Context) -> Cost:
         servers = list(Server.select().where(Server.stack == ctx.args["stack"]))
@@ -208,6 +210,7 @@ class PurgeStack(StackOperation):
     """A stack in the trash is removed for good, with its data."""
 
     kind = "stacks.purge"
+    forward_only = True
     verb = "purge"
     state = "trashed"
 

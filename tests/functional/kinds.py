@@ -1,0 +1,301 @@
+"""Every kind of operation in a world of its own: an engine on files instead of a hypervisor and a network."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from origo_plugins.storage_rsync.driver import RsyncStorage
+
+from origo import disks, home, model
+from origo.config import load
+from origo.events import Events
+from origo.host import Host
+from origo.host.local import LocalHost
+from origo.model import migrations
+from origo.operations.base import Operation
+from origo.operations.core import Core
+from origo.operations.engine import Engine
+from origo.plugins import Drivers
+from origo.secrets import Secrets
+from origo.services import engine, issues, kinds, networks, nodes, pools
+from origo.services.access import SYSTEM
+from origo.services.catalog import build, descriptor, recipe_read
+from origo.services.catalog import operations as catalog
+from origo.services.catalog.descriptor import MasterFile
+from origo.services.images import operations as images
+from origo.services.pools import operations as pool_operations
+from origo.services.servers import operations as servers
+from origo.services.stacks import operations as stacks
+from origo.supervise import Supervisor
+from origo.testing import killing
+from origo.testing.fake_hypervisor import FakeHypervisor
+from origo.testing.fake_network import FakeNetwork
+from origo.testing.proof import Scenario
+
+HELLO = Path(__file__).parents[2] / "appliance/stacks/hello"
+SIZE = 1 << 20
+BURNT = frozenset({"label"})
+"""A label that was chosen once is never given to another, even if nothing came of it."""
+LOOSE = {
+    "images.flatten": frozenset({"pools/0/images/*"}),
+    "stacks.install": frozenset({"pools/0/images/*-seed.iso"}),
+}
+"""What may differ in its content: a child that holds more than it must; a medium with the time it was made."""
+
+
+class WatchedHypervisor(FakeHypervisor):
+    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
+        super().__init__(host, {"world": options["state"]})
+        killing.watch(self, "hypervisor")
+
+
+class WatchedNetwork(FakeNetwork):
+    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
+        super().__init__(host, {"world": options["state"]})
+        killing.watch(self, "network")
+
+
+class WatchedStorage(RsyncStorage):
+    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
+        super().__init__(host, options)
+        killing.watch(self, "storage")
+
+
+def open_core(folder: Path) -> Core:
+    """The parts of an engine whose home is that folder, as the spine makes them; not started."""
+    home.make(folder)
+    values: dict[str, Any] = {
+        "hypervisor": "files",
+        "network": "files",
+        "storage": "files",
+        "memory_reserve_mb": 0,
+        "workers": 2,
+    }
+    config = load(folder, {})
+    config = replace(config, values=dict(config.values) | values | {"cache": config.path("cache")})
+    model.connect(config.path("origo.db"))
+    migrations.migrate()
+    events = Events()
+    drivers = Drivers(())
+    drivers.register("hypervisor", "files", WatchedHypervisor)
+    drivers.register("network", "files", WatchedNetwork)
+    drivers.register("storage", "files", WatchedStorage)
+    local = killing.watch(LocalHost(), "host")
+    core = Core(
+        config=config,
+        local=local,
+        secrets=Secrets(Path(config.path("keys"))),
+        events=events,
+        drivers=drivers,
+        supervisor=Supervisor(config.path("run", "services"), lambda name, sentence: None),
+        operations=Engine(
+            events, local.end, workers=2, backoff=(0.01,) * 3, on_stuck=functools.partial(issues.of_operation, events)
+        ),
+    )
+    core.operations.core = core
+    core.operations.register(kinds.ALL)
+    return core
+
+
+def before(*wanted: Callable[[Core], object]) -> Callable[[Path], None]:
+    """A world with a node, a pool, and whatever else is wanted."""
+
+    def prepare(folder: Path) -> None:
+        core = open_core(folder)
+        engine.ensure(core)
+        nodes.ensure_local(core)
+        model.Node.update(memory_mb=8192, cpus=4).execute()
+        pools.ensure_first(core)
+        networks.default(core, SYSTEM.id)
+        for name in ("hypervisor/servers", "hypervisor/power", "network/networks", "network/connections"):
+            Path(core.config.path(name)).mkdir(parents=True)
+        Path(core.config.path("hypervisor", "deaf")).touch()
+        core.operations.start()
+        for want in wanted:
+            want(core)
+        core.operations.stop()
+
+    return prepare
+
+
+def run(core: Core, operation: Operation, **args: Any) -> Any:
+    """Run an operation to its end."""
+    row = core.operations.submit(operation, args, by=SYSTEM.id)
+    row = core.operations.wait(row.id, 20)
+    assert row.status == "done", (row.status, row.error, row.note)
+    return row
+
+
+def case(kind: type[Operation], *wanted: Callable[[Core], object], title: str = "", **args: Any) -> Scenario:
+    """A scenario that submits one operation; an argument that can be called is asked for its value in that world,
+    and `all` for all of them."""
+
+    def submit(folder: Path, engine: Engine, plan: bool) -> Any:
+        given = {name: value() if callable(value) else value for name, value in args.items()}
+        given |= given.pop("all", {})
+        return engine.submit(kind(), given, by=SYSTEM.id, plan=plan)
+
+    title = f"{kind.kind}{title and ': '}{title}"
+    return Scenario(
+        title,
+        before(*wanted),
+        lambda folder: open_core(folder).operations,
+        submit,
+        ignore=BURNT,
+        loose=LOOSE.get(kind.kind, frozenset()),
+    )
+
+
+def an_image(core: Core) -> None:
+    run(core, images.CreateImage(), name="disk", owner=SYSTEM.id, pool=0, size_bytes=SIZE)
+
+
+def a_master(core: Core) -> None:
+    an_image(core)
+    run(core, images.MakeMaster(), image=image(), owner=SYSTEM.id)
+
+
+def a_child(core: Core) -> None:
+    a_master(core)
+    run(core, images.CloneImage(), master=image(), name="child", owner=SYSTEM.id, size_bytes=None)
+
+
+def a_trashed_image(core: Core) -> None:
+    an_image(core)
+    run(core, images.DeleteImage(), image=image(), owner=SYSTEM.id)
+
+
+def a_file(core: Core) -> None:
+    path = core.config.path("incoming", "file.qcow2")
+    disks.create(core.local, path, SIZE)
+    core.local.protect(path, mode=0o644)
+    core.local.protect(core.config.path("incoming"), mode=0o711)
+
+
+def a_server(core: Core) -> None:
+    a_master(core)
+    run(core, servers.CreateServer(), **wanted_server())
+
+
+def a_stopped_server(core: Core) -> None:
+    a_server(core)
+    run(core, servers.PowerOffServer(), server=server(), owner=SYSTEM.id)
+    networks.apply_all(core)  # as is done when a server has stopped
+
+
+def a_suspended_server(core: Core) -> None:
+    a_server(core)
+    run(core, servers.SuspendServer(), server=server(), owner=SYSTEM.id)
+
+
+def a_trashed_server(core: Core) -> None:
+    a_server(core)
+    run(core, servers.DeleteServer(), server=server(), owner=SYSTEM.id)
+
+
+def an_entry(core: Core) -> None:
+    """An entry of the catalog with a system and a data master, as a build leaves it."""
+    recipe = recipe_read.read(HELLO)
+    masters = build.masters(recipe, HELLO)
+    files = [MasterFile(one.role, one.members, one.digest, "0" * 64, 1000, SIZE) for one in masters]
+    described = descriptor.describe(recipe, "d" * 64, files)
+    row = model.CatalogStack.create(
+        name="hello", version="1", title="Hello", digest="d" * 64, descriptor=descriptor.write(described), state="ready"
+    )
+    for master in masters:
+        name = f"hello-{master.role}"
+        run(core, images.CreateImage(), name=name, owner=SYSTEM.id, pool=0, size_bytes=SIZE)
+        made = image(name)
+        run(core, images.MakeMaster(), image=made, owner=SYSTEM.id)
+        for member in master.members:
+            model.CatalogMaster.create(entry=row, member=member, role=master.role, image=made)
+
+
+def a_stack(core: Core) -> None:
+    an_entry(core)
+    run(core, stacks.InstallStack(), **wanted_stack())
+
+
+def a_stopped_stack(core: Core) -> None:
+    a_stack(core)
+    for row in model.Server.select():
+        driver = nodes.hypervisor(core, row.node)
+        driver.stop(row.id, force=True)
+    model.Server.update(power="stopped", desired="stopped").execute()
+    networks.apply_all(core)
+
+
+def a_trashed_stack(core: Core) -> None:
+    a_stack(core)
+    run(core, stacks.DeleteStack(), stack=stack(), owner=SYSTEM.id)
+
+
+def image(name: str = "disk") -> str:
+    return str(model.Image.get(model.Image.name == name).id)
+
+
+def server() -> str:
+    return str(model.Server.get().id)
+
+
+def stack() -> str:
+    return str(model.Stack.get().id)
+
+
+def file() -> str:
+    return str(Path(model.database.obj.database).parent / "incoming" / "file.qcow2")
+
+
+def wanted_server() -> dict[str, Any]:
+    disk = {"role": "system", "name": "web", "pool": 0, "size_bytes": 0, "master": image()}
+    empty = {"role": "data", "name": "web-data", "pool": 0, "size_bytes": SIZE, "master": ""}
+    return {
+        **{"name": "web", "owner": SYSTEM.id, "memory_mb": 64, "cpus": 1, "start": True, "boot": "disk"},
+        **{"network": "", "ports": [80], "disks": [disk, empty]},
+    }
+
+
+def wanted_stack() -> dict[str, Any]:
+    entry = model.CatalogStack.get().id
+    return {"entry": entry, "name": "hello", "owner": SYSTEM.id, "answers": {}, "secret": ""}
+
+
+MINE = {"owner": SYSTEM.id}
+IMAGE = {"image": image, **MINE}
+SERVER = {"server": server, **MINE}
+STACK = {"stack": stack, **MINE}
+
+SCENARIOS: tuple[Scenario, ...] = (
+    case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),
+    case(images.CreateImage, name="disk", pool=0, size_bytes=SIZE, **MINE),
+    case(images.CloneImage, a_master, master=image, name="child", size_bytes=None, **MINE),
+    case(images.MakeMaster, an_image, **IMAGE),
+    case(images.FlattenImage, a_child, image=lambda: image("child"), **MINE),
+    case(images.GrowImage, an_image, size_bytes=2 * SIZE, **IMAGE),
+    case(images.DeleteImage, an_image, **IMAGE),
+    case(images.UndeleteImage, a_trashed_image, **IMAGE),
+    case(images.PurgeImage, a_trashed_image, **IMAGE),
+    case(images.ImportImage, a_file, name="disk", pool=0, file=file, url="", sha256="", **MINE),
+    case(servers.CreateServer, a_master, all=wanted_server),
+    case(servers.StartServer, a_stopped_server, **SERVER),
+    case(servers.ShutdownServer, a_server, **SERVER),
+    case(servers.PowerOffServer, a_server, **SERVER),
+    case(servers.SuspendServer, a_server, **SERVER),
+    case(servers.ResumeServer, a_suspended_server, **SERVER),
+    case(servers.ResetServer, a_server, **SERVER),
+    case(servers.EditServer, a_stopped_server, changes={"name": "other", "memory_mb": 96}, **SERVER),
+    case(servers.DeleteServer, a_server, **SERVER),
+    case(servers.UndeleteServer, a_trashed_server, **SERVER),
+    case(servers.PurgeServer, a_trashed_server, **SERVER),
+    case(stacks.InstallStack, an_entry, all=wanted_stack),
+    case(stacks.StartStack, a_stopped_stack, **STACK),
+    case(stacks.StopStack, a_stack, **STACK),
+    case(stacks.DeleteStack, a_stack, **STACK),
+    case(stacks.UndeleteStack, a_trashed_stack, **STACK),
+    case(stacks.PurgeStack, a_trashed_stack, **STACK),
+    case(catalog.DeleteEntry, an_entry, entry=lambda: str(model.CatalogStack.get().id)),
+)
