@@ -72,8 +72,10 @@ class World:
             raise CommandFailed(f"cannot go on: `origo {' '.join(arguments)}` failed", hint=f"its log is {self.log}")
 
     def follow(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start a command of `origo` that goes on before the user's eyes."""
-        return subprocess.Popen(self._argv(*arguments), env=self._environment(), stdin=subprocess.DEVNULL)
+        """Start a command of `origo` that goes on before the user's eyes; a Ctrl-C is not for it."""
+        return subprocess.Popen(
+            self._argv(*arguments), env=self._environment(), stdin=subprocess.DEVNULL, start_new_session=True
+        )
 
     def wait(self, seconds: float) -> None:
         """Let time pass. Raises Unavailable as soon as the engine has ended by itself."""

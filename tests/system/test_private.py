@@ -142,3 +142,45 @@ def test_the_machines_kvm_is_open_to_the_user_of_guests_inside_only() -> None:
     assert shown.returncode == 0, shown.stderr
     after = device.stat()
     assert (after.st_mode, after.st_gid) == (before.st_mode, before.st_gid)
+
+
+PING = """
+import os, socket, struct, sys
+ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+ping.settimeout(2)
+body = struct.pack("!BBHHH", 8, 0, 0xFFFF - (0x0800 + (os.getpid() & 0xFFFF) + 1) % 0xFFFF, os.getpid() & 0xFFFF, 1)
+try:
+    ping.sendto(body, ("192.168.213.2", 0))
+    while True:
+        kind = ping.recv(2048)[20]
+        if kind != 8:
+            sys.exit(0 if kind == 0 else 3)
+except OSError:
+    sys.exit(4)
+"""
+GUEST = f"""
+set -e
+ip netns add guest
+ip link add inner type veth peer name outer netns guest
+ip address add 10.0.0.1/24 dev inner; ip link set inner up
+ip -n guest address add 10.0.0.2/24 dev outer; ip -n guest link set outer up
+ip -n guest route add default via 10.0.0.1
+echo 1 >/proc/sys/net/ipv4/ip_forward
+nft add table ip nat
+nft 'add chain ip nat out {{ type nat hook postrouting priority 100; }}'
+nft add rule ip nat out oifname egress0 masquerade
+cat >/run/ping.py <<'END'
+{PING}
+END
+set +e
+/usr/bin/python3 /run/ping.py; echo world $?
+ip netns exec guest /usr/bin/python3 /run/ping.py; echo guest $?
+"""
+
+
+def test_egress_is_for_what_the_world_forwards_too() -> None:
+    assert inside("--egress", "--", "sh", "-c", GUEST).stdout == "world 0\nguest 0\n"
+
+
+def test_egress_for_the_world_alone_refuses_its_guests_at_once() -> None:
+    assert inside("--egress", "--own-only", "--", "sh", "-c", GUEST).stdout == "world 0\nguest 3\n"
