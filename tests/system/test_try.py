@@ -175,11 +175,12 @@ def test_guests_have_no_way_out_and_the_engine_has(trial: Trial, home: Path) -> 
 
 def test_events_are_shown_as_they_happen(trial: Trial, home: Path) -> None:
     before = len(trial.text)
-    origo(home, "networks", "create", "seen")
-    deadline = time.monotonic() + 20
-    while "network" not in trial.text[before:]:
-        assert time.monotonic() < deadline, trial.text[before:]
-        time.sleep(0.1)
+    for verb, power in (("stop", "stopped"), ("start", "running")):
+        origo(home, "stacks", verb, "hello")
+        deadline = time.monotonic() + 60
+        while f"name=hello power={power}" not in trial.text[before:]:
+            assert time.monotonic() < deadline, trial.text[before:]
+            time.sleep(0.1)
 
 
 def test_a_killed_trial_leaves_nothing_running_and_the_next_restores_what_ran(home: Path, trial: Trial) -> None:
