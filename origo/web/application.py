@@ -115,7 +115,8 @@ class Application:
         except BaseException:
             places.streams.give_back(actor.id)
             raise
-        stream = Stream(events, lambda: places.stopping, lambda: places.streams.give_back(actor.id))
+        gone = bottle.request.environ.get("origo.gone", lambda: False)
+        stream = Stream(events, lambda: places.stopping or gone(), ended=lambda: places.streams.give_back(actor.id))
         headers = answers.SECURITY | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         return HTTPResponse(stream, 200, headers)
 

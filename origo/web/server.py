@@ -1,6 +1,7 @@
 """The HTTP server: cheroot on a unix socket, with few and small threads."""
 
 import os
+import select
 import socket
 import threading
 from pathlib import Path
@@ -47,6 +48,23 @@ class Connection(cheroot.HTTPConnection):
     RequestHandlerClass = Request
 
 
+class Gateway(wsgi.Gateway_10):
+    """What the application is told of a request: also, by `origo.gone`, whether its client has hung up."""
+
+    def __init__(self, req: cheroot.HTTPRequest) -> None:
+        super().__init__(req)
+        self.env["origo.gone"] = self._gone
+
+    def _gone(self) -> bool:
+        line = self.req.conn.socket
+        poll = select.poll()
+        poll.register(line, select.POLLIN)
+        try:
+            return bool(poll.poll(0)) and not line.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
+
+
 class UnixServer(wsgi.Server):
     """Serves one WSGI application on one unix socket that only its owner and `group` may use."""
 
@@ -65,6 +83,7 @@ class UnixServer(wsgi.Server):
             timeout=30,
             shutdown_timeout=FINISH_SECONDS,
         )
+        self.gateway = Gateway
 
     def begin(self) -> None:
         """Listen, and serve from a thread of its own."""

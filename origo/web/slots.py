@@ -39,6 +39,10 @@ class Slots:
             if not self._taken[user]:
                 del self._taken[user]
 
+    def __len__(self) -> int:
+        """How many are taken."""
+        return self._taken.total()
+
     @contextlib.contextmanager
     def taken(self, user: str) -> Iterator[None]:
         """Have a place while the block runs. Raises TooMany."""

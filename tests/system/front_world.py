@@ -161,7 +161,7 @@ class Guest(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16
-    hits = 0
+    received = 0
     page = "<!doctype html><title>guest</title><h1>A guest</h1>"
     extra: tuple[tuple[str, str], ...] = ()
 
@@ -169,7 +169,6 @@ class Guest(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
     def do_GET(self) -> None:
-        type(self).hits += 1
         if self.path == "/headers":
             self.answer(json.dumps(self.headers.items()), "application/json")
         elif self.path == "/away":
@@ -182,6 +181,7 @@ class Guest(http.server.BaseHTTPRequestHandler):
         while left:
             part = self.rfile.read(min(left, 1 << 20))
             left, got = left - len(part), got + len(part)
+            type(self).received = got
         self.answer(str(got))
 
     def answer(
