@@ -29,6 +29,7 @@ from origo.services.catalog.descriptor import MasterFile
 from origo.services.images import operations as images
 from origo.services.pools import operations as pool_operations
 from origo.services.servers import operations as servers
+from origo.services.servers import rebuilding
 from origo.services.stacks import operations as stacks
 from origo.supervise import Supervisor
 from origo.testing import killing
@@ -288,6 +289,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     case(servers.ResumeServer, a_suspended_server, **SERVER),
     case(servers.ResetServer, a_server, **SERVER),
     case(servers.EditServer, a_stopped_server, changes={"name": "other", "memory_mb": 96}, **SERVER),
+    case(rebuilding.RebuildServer, a_stopped_server, **SERVER),
     case(servers.DeleteServer, a_server, **SERVER),
     case(servers.UndeleteServer, a_trashed_server, **SERVER),
     case(servers.PurgeServer, a_trashed_server, **SERVER),
