@@ -1,0 +1,191 @@
+"""What the whole engine promises, on real libvirt, QEMU, bridges and nginx: a stack's life, and what may go wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine_world import HELLO, EngineWorld, wait_for
+
+pytestmark = [
+    pytest.mark.needs("libvirt"),
+    pytest.mark.needs("iptables"),
+    pytest.mark.needs("nginx"),
+    pytest.mark.needs("mmdebstrap"),
+    pytest.mark.timeout(400),
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[EngineWorld]:
+    with tempfile.TemporaryDirectory(dir="/run", prefix="engine-") as folder:
+        world = EngineWorld(Path(folder))
+        world.start()
+        world.json("stacks", "build", str(HELLO))
+        yield world
+        world.close()
+
+
+@pytest.fixture
+def hello(engine: EngineWorld) -> Iterator[str]:
+    """An installed stack whose page has answered."""
+    engine.json("stacks", "install", "hello", "--name", "greeter", "--set", "greeting=Good morning")
+    engine.page("greeter")
+    yield "greeter"
+    if engine.json("stacks", "list"):
+        engine.json("stacks", "delete", "greeter")
+    stack = engine.json("stacks", "list", "--trash")[0]["id"]
+    engine.json("stacks", "purge", stack)
+
+
+def count(page: str) -> int:
+    found = re.search(r'id="count">(\d+)<', page)
+    assert found, page
+    return int(found[1])
+
+
+def domains() -> set[str]:
+    said = subprocess.run(["virsh", "-q", "list", "--all", "--name"], capture_output=True, text=True, check=True)
+    return set(said.stdout.split())
+
+
+def test_a_stack_is_built_again_without_work_when_nothing_changed(engine: EngineWorld) -> None:
+    again = engine.json("stacks", "build", str(HELLO))
+    assert (again["status"], len(engine.json("catalog", "list"))) == ("done", 1)
+
+
+def test_the_answer_to_a_question_reaches_the_page(engine: EngineWorld, hello: str) -> None:
+    assert "Good morning" in engine.page(hello)
+
+
+def test_a_deleted_stack_comes_back_with_its_data(engine: EngineWorld, hello: str) -> None:
+    before = count(engine.page(hello))
+    engine.json("stacks", "delete", hello)
+    assert not domains()
+    engine.json("stacks", "undelete", engine.json("stacks", "list", "--trash")[0]["id"])
+    engine.json("stacks", "start", hello)
+    assert count(engine.page(hello)) > before
+
+
+def test_the_counter_survives_a_rebuild_of_the_system_disk(engine: EngineWorld, hello: str) -> None:
+    before = count(engine.page(hello))
+    assert "it is running" in engine.refused("servers", "rebuild", hello)
+    engine.json("servers", "poweroff", hello)
+    engine.json("servers", "rebuild", hello)
+    engine.json("servers", "start", hello)
+    assert count(engine.page(hello)) > before
+
+
+def test_a_stopped_stack_shuts_its_guest_down_and_stays_off(engine: EngineWorld, hello: str) -> None:
+    engine.json("stacks", "stop", hello)
+    wait_for(lambda: engine.power(hello) == "stopped", 60, engine.said)
+    assert engine.json("servers", "show", hello)["desired"] == "stopped"
+    wait_for(lambda: "network-" not in " ".join(engine.run("doctor").stdout.split()), 20, engine.said)
+
+
+def test_suspend_and_resume_are_seen_by_the_hypervisor(engine: EngineWorld, hello: str) -> None:
+    engine.json("servers", "suspend", hello)
+    said = subprocess.run(["virsh", "-q", "list", "--state-paused", "--name"], capture_output=True, text=True)
+    assert (engine.power(hello), len(said.stdout.split())) == ("suspended", 1)
+    engine.json("servers", "resume", hello)
+    assert engine.page(hello)
+
+
+@pytest.mark.parametrize("service", ["libvirtd", "nginx", "virtlogd"])
+def test_a_program_that_is_killed_is_revived_and_reported_while_servers_run_on(
+    engine: EngineWorld, hello: str, service: str
+) -> None:
+    old = engine.pid(service)
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: engine.pid(service) not in (0, old), 30, engine.said)
+    wait_for(lambda: engine.run("doctor").returncode == 0, 30, lambda: engine.run("doctor").stdout + engine.said())
+    kinds = [event["kind"] for event in events(engine) if event["target"] == f"service/{service}"]
+    assert kinds[-2:] == ["issue.raised", "issue.ended"]
+    assert engine.page(hello)
+    engine.json("servers", "reset", hello)
+
+
+def test_a_dhcp_server_that_is_killed_is_revived(engine: EngineWorld, hello: str) -> None:
+    bridge = engine.json("networks", "list")[0]["bridge"]
+    old = engine.pid(f"network-{bridge}")
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: engine.pid(f"network-{bridge}") not in (0, old), 30, engine.said)
+
+
+def test_the_daemon_may_be_killed_and_started_again_under_running_servers(engine: EngineWorld, hello: str) -> None:
+    before = {service: engine.pid(service) for service in ("libvirtd", "nginx", "virtlogd")}
+    running = domains()
+    engine.end(signal.SIGKILL)
+    engine.start()
+    assert {service: engine.pid(service) for service in before} == before
+    assert (domains(), engine.power(hello)) == (running, "running")
+    assert engine.page(hello)
+
+
+def test_what_ran_runs_again_after_the_engine_and_its_guests_were_stopped(engine: EngineWorld, hello: str) -> None:
+    before = count(engine.page(hello))
+    engine.end(signal.SIGINT)
+    engine.start()
+    assert count(engine.page(hello)) > before
+
+
+def test_a_second_engine_on_one_home_is_refused_with_a_sentence(engine: EngineWorld) -> None:
+    assert "another origo runs there" in engine.refused("serve")
+
+
+def test_a_server_that_needs_more_memory_than_there_is_is_refused_before_anything_is_made(engine: EngineWorld) -> None:
+    before = engine.json("images", "list")
+    assert "memory" in engine.refused("servers", "create", "giant", "--memory", "9T", "--disk", "1G")
+    assert engine.json("images", "list") == before
+    assert engine.json("servers", "list") == []
+
+
+def test_the_plan_shows_the_xml_and_the_rules_and_changes_nothing(engine: EngineWorld) -> None:
+    plan = engine.json("stacks", "install", "hello", "--plan")
+    text = "\n".join(line for step in plan["steps"] for line in step["lines"])
+    assert "<domain" in text
+    assert "ORIGO-FORWARD" in text
+    assert plan["cost"]["memory_mb"] == 128
+    assert engine.json("stacks", "list") == []
+
+
+def events(engine: EngineWorld) -> list[dict[str, str]]:
+    found, after = [], 0
+    while page := list_events(engine, after):
+        found += page
+        after = int(page[-1]["id"])
+    return found
+
+
+def list_events(engine: EngineWorld, after: int) -> list[dict[str, str]]:
+    said = engine.run("events", "--after", str(after), "--json").stdout
+    decoder, found, place = json.JSONDecoder(), [], 0
+    while place < len(said):
+        value, place = decoder.raw_decode(said, place)
+        found.append(value)
+        place += len(said[place:]) - len(said[place:].lstrip())
+    return found
+
+
+def test_a_full_pool_ends_a_clone_an_import_and_a_build_in_a_sentence_with_nothing_left(
+    engine: EngineWorld, tmp_path: Path
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    small.chmod(0o711)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0711", "tmpfs", str(small)], check=True)
+    try:
+        engine.json("pools", "create", "small", "--path", str(small / "pool"))
+        source = tmp_path / "disk.raw"
+        source.write_bytes(b"\0" * 510 + b"\x55\xaa" + os.urandom(8 << 20))
+        said = engine.refused("images", "import", "big", str(source), "--pool", "small")
+        assert "room" in said or "full" in said or "space" in said
+        assert engine.json("images", "list", "-q", "big") == []
+        assert list((small / "pool" / "images").iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
