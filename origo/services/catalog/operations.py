@@ -1,6 +1,5 @@
 """Building a stack from its recipe into the catalog, and taking it out again."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +172,6 @@ class DeleteEntry(Operation):
     def finish(self, ctx: Context) -> None:
         CatalogMaster.delete().where(CatalogMaster.entry == ctx.args["entry"]).execute()
         CatalogStack.delete().where(CatalogStack.id == ctx.args["entry"]).execute()
-        Image.update(state="trashed", trashed=time.time()).where(Image.id.in_(ctx.data["images"])).execute()
 
 
 KINDS: tuple[type[Operation], ...] = (BuildStack, DeleteEntry)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import peewee
 
 from origo.errors import BadInput, Conflict
@@ -231,9 +229,6 @@ class DeleteImage(ChangesImage):
     def steps(self, ctx: Context) -> list[Step]:
         return [steps.ToTrash(ctx.args["image"])]
 
-    def finish(self, ctx: Context) -> None:
-        Image.update(state="trashed", trashed=time.time()).where(Image.id == ctx.args["image"]).execute()
-
 
 class UndeleteImage(ChangesImage):
     """An image comes out of the trash."""
@@ -247,9 +242,6 @@ class UndeleteImage(ChangesImage):
 
     def steps(self, ctx: Context) -> list[Step]:
         return [steps.FromTrash(ctx.args["image"])]
-
-    def finish(self, ctx: Context) -> None:
-        Image.update(state="ready", trashed=None).where(Image.id == ctx.args["image"]).execute()
 
 
 class PurgeImage(ChangesImage):

@@ -1,5 +1,7 @@
 """Making, moving and removing image files, as steps that other nouns' operations use too."""
 
+import time
+
 from origo import disks
 from origo.contracts import Place
 from origo.model import Image
@@ -80,13 +82,17 @@ class ToTrash(ImageStep):
         return [f"rename {used.area}/{used.name} to {trash.area}/{trash.name}"]
 
     def do(self, ctx: Context) -> None:
-        self.move(ctx, *self.places())
+        used, trash = self.places()
+        self.move(ctx, used, trash)
+        Image.update(state="trashed", trashed=time.time()).where(Image.id == self.image).execute()
 
     def undo(self, ctx: Context) -> None:
-        self.move(ctx, *reversed(self.places()))
+        used, trash = self.places()
+        self.move(ctx, trash, used)
+        Image.update(state="ready", trashed=None).where(Image.id == self.image).execute()
 
     def move(self, ctx: Context, source: Place, target: Place) -> None:
-        """Rename within the image's pool."""
+        """Rename within the image's pool; the row follows at once, since the steps after it go by the row's path."""
         pool = self.row().pool
         pools.driver(ctx.core, pool).move(pools.spec(pool), source, target)
 

@@ -101,9 +101,8 @@ def removal(known: dict[str, Any]) -> list[Step]:
 
 
 def mark(known: dict[str, Any], *, trashed: bool) -> None:
-    """The rows of a server that went into the trash, or came out of it."""
+    """The row of a server that went into the trash, or came out of it; its images' rows went with their files."""
     values = {"state": "trashed", "trashed": time.time()} if trashed else {"state": "ready", "trashed": None}
-    Image.update(**values).where(Image.id.in_(known["images"])).execute()
     Server.update(power="stopped", desired="stopped", **values).where(Server.id == known["server"]).execute()
 
 

@@ -1,7 +1,5 @@
 """A fresh system disk for a server whose data disk stays: what an upgrade or a broken system needs."""
 
-import time
-
 from origo.errors import Conflict
 from origo.model import Disk, Image, Server
 from origo.operations.base import Context, Cost, Lock, Mode, Step
@@ -68,8 +66,6 @@ class RebuildServer(ServerOperation):
 
     def finish(self, ctx: Context) -> None:
         Image.update(state="ready").where(Image.id == ctx.data["new"]).execute()
-        trashed = {"state": "trashed", "trashed": time.time()}
-        Image.update(**trashed).where(Image.id == ctx.data["old"]).execute()
 
     def release(self, ctx: Context) -> None:
         Image.delete().where(Image.id == ctx.data["new"]).execute()
