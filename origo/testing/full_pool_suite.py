@@ -17,7 +17,8 @@ LARGEST = 1 << 30
 def fill(storage: Storage, pool: PoolSpec) -> None:
     """Write into a pool, of at most one gibibyte, until nothing more goes in."""
     path = storage.place(pool, FILL)
-    argv = ["dd", "if=/dev/urandom", f"of={path}", f"bs={PIECE}", f"count={LARGEST // PIECE}", "conv=fsync"]
+    # Pieces of a record's size: zfs-fuse ends itself when half a write goes in.
+    argv = ["dd", "if=/dev/urandom", f"of={path}", "bs=65536", f"count={LARGEST >> 16}", "conv=fsync"]
     result = storage.host.run(argv, check=False, timeout=300)
     assert b"No space left on device" in result.err, "the pool is too large for this suite"
 

@@ -1,0 +1,191 @@
+"""Pools on ZFS: one ZFS pool with one dataset each, known by the property origo:pool and found again by its id."""
+
+import time
+
+from origo_plugins.storage_zfs import commands, options, parse
+from origo_plugins.storage_zfs.commands import Argv
+from origo_plugins.storage_zfs.options import Wanted
+from origo_plugins.storage_zfs.sources import Sources
+from origo_plugins.storage_zfs.zpools import Found, find, why
+
+from origo.contracts import Facts, Lack, Place, PoolSpec, PoolUsage
+from origo.contracts.folders import FolderStorage
+from origo.errors import BadInput, CommandFailed, Conflict, NoRoom, NotFound, Unavailable
+
+LONG = 600
+BUSY_TRIES = 50
+
+
+class ZfsStorage(FolderStorage):
+    """Options: `file` (paths) and `size`, or `devices` (paths); `layout` single, mirror, raidz or raidz2; `zpool`, the
+    name of the ZFS pool, by default origo-<number>."""
+
+    def check(self) -> list[Lack]:
+        """Needs the tools, and a ZFS that answers."""
+        try:
+            self.host.run(commands.POOLS)
+        except CommandFailed as error:
+            sentence = f"cannot talk to ZFS: {why(error).splitlines()[0]}"
+            return [Lack(sentence, "apt install zfsutils-linux zfs-dkms (contrib), then modprobe zfs")]
+        return []
+
+    def info(self) -> Facts:
+        """The version, and which properties this ZFS does not know."""
+        left_out = ", ".join(commands.left_out(*self._offered()))
+        notes = {"left out": f"this ZFS does not know {left_out}"} if left_out else {}
+        version = parse.version(self.host.run(commands.VERSION, check=False).out)
+        return Facts("ZFS", version=version, notes=notes)
+
+    def render(self, pool: PoolSpec) -> str:
+        """The commands, with the properties that the ZFS of this host knows."""
+        return commands.text(commands.create(options.read(pool), *self._offered()))
+
+    def create(self, pool: PoolSpec) -> None:
+        """Make files, ZFS pool, dataset and areas; each only where it is not there yet."""
+        wanted = options.read(pool)
+        self._check_path(pool)
+        sources = Sources(self.host, wanted)
+        found = find(self.host, wanted)
+        if found is None:
+            sources.usable()
+            found = self._import(pool, wanted, sources)
+        if found is None:
+            self._check_empty(pool)
+            sources.clear()
+            sources.check()
+            for file in wanted.files:
+                self.host.run(commands.truncate(wanted, file))
+            self._run("make", pool, commands.create_zpool(wanted, *self._offered()))
+            found = self._found(pool, wanted)
+        if found.owner != wanted.owner:
+            raise Conflict(f"cannot make pool {pool.name}: the ZFS pool {wanted.zpool} is there and not its own")
+        if not found.dataset:
+            self._check_empty(pool)
+            self._run("make", pool, commands.create_dataset(wanted))
+        self._mount(pool, wanted)
+        sources.reserve()
+        self._make(pool, {"zpool": wanted.zpool})
+
+    def destroy(self, pool: PoolSpec) -> None:
+        """Remove the ZFS pool, its signatures on devices, its files, and the folder."""
+        try:
+            wanted = options.read(pool)
+        except BadInput:
+            return
+        sources = Sources(self.host, wanted)
+        found = find(self.host, wanted) or self._import(pool, wanted, sources)
+        if found is not None:
+            if found.owner != wanted.owner:
+                return
+            if found.dataset:
+                self._mount(pool, wanted)
+                strangers = self._strangers(pool)
+                if strangers:
+                    raise Conflict(f"cannot remove pool {pool.name}: {pool.path}/{strangers[0]} is in it")
+            self._destroy(pool, wanted)
+        sources.clear()
+        if self.host.exists(pool.path) and not self.host.list(pool.path):
+            self.host.remove(pool.path)
+
+    def open(self, pool: PoolSpec) -> None:
+        """Import the ZFS pool and mount its dataset, whatever of it is needed."""
+        wanted = options.read(pool)
+        found = find(self.host, wanted) or self._import(pool, wanted, Sources(self.host, wanted))
+        if found is None:
+            raise NotFound(
+                f"cannot find pool {pool.name}: no device has the ZFS pool {wanted.zpool}",
+                hint=f"devices: {' '.join(wanted.sources)}",
+            )
+        if found.owner != wanted.owner or not found.dataset:
+            raise Unavailable(f"cannot open pool {pool.name}: the ZFS pool {wanted.zpool} is not its own")
+        self._mount(pool, wanted)
+        self.host.run(commands.spare(wanted, commands.SPARE), check=False)
+        self._make(pool, {"zpool": wanted.zpool})
+
+    def usage(self, pool: PoolSpec) -> PoolUsage:
+        """Its room as ZFS counts it, and how well its devices are."""
+        wanted = options.read(pool)
+        found = find(self.host, wanted)
+        if found is None:
+            raise NotFound(f"cannot find pool {pool.name}: the ZFS pool {wanted.zpool} is not imported")
+        if found.owner != wanted.owner:
+            raise Unavailable(f"cannot use the ZFS pool {wanted.zpool} for pool {pool.name}: it is not its own")
+        status = self.host.run(commands.status(wanted), check=False)
+        telling = status.code == 0 and status.out.startswith(b"{")
+        health, sentence = (
+            parse.status(status.out, wanted.zpool) if telling else parse.health(wanted.zpool, found.health)
+        )
+        total = found.used_bytes + found.free_bytes
+        if not found.mounted:
+            return PoolUsage(total, 0, "failed", f"pool {pool.name} is not mounted at {pool.path}")
+        return PoolUsage(total, found.free_bytes, health, sentence)
+
+    def move(self, pool: PoolSpec, place: Place, target: Place) -> None:
+        """One durable rename; in a full ZFS pool with the room that is kept for that."""
+        try:
+            super().move(pool, place, target)
+        except NoRoom:
+            wanted = options.read(pool)
+            self._run("make room in", pool, commands.spare(wanted, "none"))
+            try:
+                super().move(pool, place, target)
+            finally:
+                # Nothing can be kept while nothing is free; `open` tries again.
+                self.host.run(commands.spare(wanted, commands.SPARE), check=False)
+
+    def _import(self, pool: PoolSpec, wanted: Wanted, sources: Sources) -> Found | None:
+        """Take in the ZFS pool whose id is on our files or devices; None if there is none."""
+        guid = sources.guid()
+        if not guid:
+            return None
+        if self._strangers(pool):
+            raise Unavailable(f"cannot open pool {pool.name}: {pool.path} holds something else")
+        result = self.host.run(commands.import_zpool(wanted, guid), check=False, timeout=LONG)
+        printed = result.err.decode(errors="replace").strip()
+        if result.code:
+            hint = f"if no other machine uses it: zpool import -f {guid}" if "other system" in printed else ""
+            raise Unavailable(f"cannot open pool {pool.name}: {printed[-300:]}", hint=hint)
+        return self._found(pool, wanted)
+
+    def _mount(self, pool: PoolSpec, wanted: Wanted) -> None:
+        """Let the dataset appear at the pool's path, over an empty folder only."""
+        found = self._found(pool, wanted)
+        if found.mountpoint == pool.path and found.mounted:
+            return
+        if self._strangers(pool):
+            raise Unavailable(f"cannot open pool {pool.name}: {pool.path} holds something else")
+        if found.mountpoint != pool.path:
+            self._run("mount", pool, commands.set_mountpoint(wanted))
+        if not self._found(pool, wanted).mounted:
+            self._run("mount", pool, commands.mount(wanted))
+        if not self._found(pool, wanted).mounted:
+            raise Unavailable(f"cannot open pool {pool.name}: ZFS did not mount it at {pool.path}")
+
+    def _found(self, pool: PoolSpec, wanted: Wanted) -> Found:
+        found = find(self.host, wanted)
+        if found is None:
+            raise Unavailable(f"cannot use pool {pool.name}: its ZFS pool {wanted.zpool} went away")
+        return found
+
+    def _destroy(self, pool: PoolSpec, wanted: Wanted) -> None:
+        """Only once nobody uses it, which may take a moment after files were closed."""
+        for left in reversed(range(BUSY_TRIES)):
+            result = self.host.run(commands.destroy(wanted), check=False, timeout=LONG)
+            if not result.code:
+                return
+            if left:
+                time.sleep(0.2)
+        printed = result.err.decode(errors="replace").strip()[-300:]
+        raise Conflict(f"cannot remove pool {pool.name}: {printed}", hint="end what uses its files, then try again")
+
+    def _offered(self) -> tuple[commands.Offered, commands.Offered]:
+        printed = (self.host.run(argv, check=False).err for argv in (commands.POOL_USAGE, commands.USAGE))
+        pool_offered, offered = (parse.offered(text) for text in printed)
+        return pool_offered, offered
+
+    def _run(self, verb: str, pool: PoolSpec, argv: Argv) -> None:
+        result = self.host.run(argv, check=False, timeout=LONG)
+        if result.code:
+            printed = result.err.decode(errors="replace").strip()[-500:]
+            kind = NoRoom if "out of space" in printed else Conflict
+            raise kind(f"cannot {verb} pool {pool.name}: {printed}")

@@ -1,0 +1,303 @@
+"""Pools on a real ZFS (zfs-fuse) in files, here and on a distant machine: the suites, and what only ZFS promises."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from origo_plugins.storage_zfs.driver import ZfsStorage
+
+from origo.contracts import Place, PoolSpec
+from origo.errors import BadInput, Conflict, NoRoom, NotFound, Unavailable
+from origo.host import Host, Job, LocalHost, job
+from origo.testing.full_pool_suite import FullPoolSuite
+from origo.testing.second_machine import SecondMachine
+from origo.testing.storage_suite import IMAGE, Make, StorageSuite, Vanish, put
+
+pytestmark = [pytest.mark.needs("zfs"), pytest.mark.timeout(300)]
+
+GROUP = f"zfs-fuse-{os.getpid()}"
+
+
+def start_zfs(host: Host) -> None:
+    """Let zfs-fuse run on that machine; a first start may fail."""
+    with job(Job(GROUP)):
+        for _ in range(3):
+            host.run(["sh", "-c", "setsid zfs-fuse --no-daemon >/dev/null 2>&1 </dev/null &"])
+            for _ in range(50):
+                if host.run(["zpool", "list"], check=False).code == 0:
+                    return
+                time.sleep(0.1)
+    raise AssertionError("zfs-fuse does not start")
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Host]:
+    host = LocalHost()
+    start_zfs(host)
+    yield host
+    host.end(GROUP)
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with SecondMachine(tmp_path_factory.mktemp("second")) as second:
+        host = second.host()
+        start_zfs(host)
+        yield host
+        host.end(GROUP)
+
+
+def destroyed(host: Host, name: str) -> None:
+    """Files that were closed keep a pool busy for a moment."""
+    for _ in range(50):
+        result = host.run(["zpool", "destroy", "-f", name], check=False)
+        if not result.code:
+            return
+        time.sleep(0.2)
+    raise AssertionError(result.err)
+
+
+def cleared(host: Host, folder: Path) -> None:
+    """Remove every ZFS pool and all that a test made."""
+    for name in host.run(["zpool", "list", "-H", "-o", "name"]).text.split("\n"):
+        if name.startswith("origo-"):
+            destroyed(host, name)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def host(here: Host) -> Host:
+    return here
+
+
+@pytest.fixture
+def make(host: Host) -> Make:
+    return lambda: ZfsStorage(host, {})
+
+
+@pytest.fixture
+def pool(host: Host, tmp_path: Path) -> Iterator[PoolSpec]:
+    folder = tmp_path / "zfs"
+    folder.mkdir()
+    yield PoolSpec(7, "cellar", str(folder / "pool"), {"file": str(folder / "vdev"), "size": "128M"})
+    cleared(host, folder)
+
+
+class OnZfs:
+    """What the suites need of ZFS."""
+
+    @pytest.fixture
+    def make(self, make: Make) -> Make:
+        return make
+
+    @pytest.fixture
+    def pool(self, pool: PoolSpec) -> PoolSpec:
+        return pool
+
+    @pytest.fixture
+    def vanish(self, host: Host) -> Vanish:
+        @contextmanager
+        def away() -> Iterator[None]:
+            host.run(["zpool", "export", "origo-7"])
+            yield
+
+        return away
+
+
+class TestZfsStorage(OnZfs, StorageSuite):
+    pass
+
+
+class TestFullZfsStorage(OnZfs, FullPoolSuite):
+    pass
+
+
+@pytest.mark.needs("ssh")
+class TestDistantZfsStorage(OnZfs, StorageSuite):
+    KILL_EVERY = 7
+
+    @pytest.fixture
+    def host(self, there: Host) -> Host:
+        return there
+
+
+def test_a_pool_has_the_properties_that_this_zfs_knows_and_says_which_it_does_not(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    names = "recordsize,atime,compression,origo:pool"
+    argv = ["zfs", "get", "-Hp", "-o", "property,value", names, "origo-7/pool"]
+    values = dict(line.split("\t") for line in make().host.run(argv).text.splitlines())
+    assert values == {"recordsize": "65536", "atime": "off", "compression": "off", "origo:pool": "7"}
+    assert make().info().notes == {"left out": "this ZFS does not know compression=lz4, xattr=sa, direct=disabled"}
+
+
+def test_what_is_shown_is_what_is_run(make: Make, pool: PoolSpec) -> None:
+    shown = make().render(pool)
+    make().create(pool)
+    ran = [line.partition(" ")[2] for line in make().host.run(["zpool", "history", "origo-7"]).text.splitlines()[1:]]
+    assert ran[:2] == [line for line in shown.splitlines() if line.startswith(("zpool", "zfs"))]
+
+
+def test_the_file_of_a_pool_takes_its_room_at_once(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    assert make().host.stat(pool.options["file"]).allocated_bytes >= 128 << 20
+
+
+@pytest.mark.parametrize(("layout", "number"), [("mirror", 2), ("raidz", 3), ("raidz2", 4)])
+def test_layouts_with_spare_devices_survive_the_loss_of_one(
+    make: Make, pool: PoolSpec, layout: str, number: int
+) -> None:
+    files = " ".join(f"{pool.options['file']}{count}" for count in range(number))
+    pool = replace(pool, options={"file": files, "size": "128M", "layout": layout})
+    make().create(pool)
+    path = put(make(), pool, IMAGE)
+    make().host.run(["zpool", "offline", "origo-7", files.split()[0]])
+    usage = make().usage(pool)
+    assert (usage.health, usage.free_bytes > 0) == ("degraded", True)
+    assert usage.sentence == "the ZFS pool origo-7 is DEGRADED: `zpool status origo-7` says more"
+    make().open(pool)
+    assert make().host.read(path)
+    make().remove(pool, IMAGE)
+    make().destroy(pool)
+    assert not any(Path(file).exists() for file in files.split())
+
+
+def test_a_pool_is_found_by_its_id_after_a_reboot(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    path = put(make(), pool, IMAGE)
+    make().host.run(["zpool", "export", "origo-7"])
+    with pytest.raises(NotFound):
+        make().usage(pool)
+    make().open(pool)
+    assert make().host.exists(path)
+    make().host.run(["zfs", "umount", "origo-7/pool"])
+    assert make().usage(pool).health == "failed"
+    assert "is not mounted" in make().usage(pool).sentence
+    make().create(pool)
+    assert make().host.exists(path)
+
+
+def test_a_pool_moves_to_another_path(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    put(make(), pool, IMAGE)
+    make().host.run(["zpool", "export", "origo-7"])
+    moved = replace(pool, path=f"{pool.path}-elsewhere")
+    make().open(moved)
+    assert list(make().list(moved, "images")) == [IMAGE.name]
+
+
+def test_nothing_is_mounted_over_other_files(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    make().host.run(["zpool", "export", "origo-7"])
+    Path(pool.path).mkdir(exist_ok=True)
+    Path(pool.path, "letter").write_text("mine")
+    for act in (make().open, make().create, make().destroy):
+        with pytest.raises(Unavailable, match="holds something else"):
+            act(pool)
+    assert Path(pool.path, "letter").read_text() == "mine"
+
+
+def test_a_zfs_pool_of_somebody_else_is_left(make: Make, pool: PoolSpec) -> None:
+    foreign = pool.options["file"] + "-foreign"
+    host = make().host
+    host.run(["truncate", "--size=128M", foreign])
+    host.run(["zpool", "create", "-m", "none", "origo-7", foreign])
+    with pytest.raises(Conflict, match="is there and not its own"):
+        make().create(pool)
+    make().destroy(pool)
+    with pytest.raises(Unavailable, match="not its own"):
+        make().usage(pool)
+    assert "origo-7" in host.run(["zpool", "list", "-H", "-o", "name"]).text
+
+
+def fill_ext4(host: Host, file: str) -> None:
+    host.run(["truncate", "--size=128M", file])
+    host.run(["mkfs.ext4", "-q", file])
+
+
+def fill_text(host: Host, file: str) -> None:
+    host.write(file, b"a letter")
+
+
+def fill_zpool(host: Host, file: str) -> None:
+    host.run(["truncate", "--size=128M", file])
+    host.run(["zpool", "create", "-m", "none", "origo-foreign", file])
+    host.run(["zpool", "export", "origo-foreign"])
+
+
+@pytest.mark.parametrize(
+    ("fill", "sentence"),
+    [
+        (fill_ext4, r"holds a signature \(ext4"),
+        (fill_text, "holds something already"),
+        (fill_zpool, "holds a ZFS pool named origo-foreign"),
+    ],
+)
+def test_a_file_that_holds_something_is_refused_and_left(
+    make: Make, pool: PoolSpec, fill: Callable[[Host, str], None], sentence: str
+) -> None:
+    file = pool.options["file"]
+    fill(make().host, file)
+    before = Path(file).read_bytes()
+    with pytest.raises(Conflict, match=sentence):
+        make().create(pool)
+    make().destroy(pool)
+    assert Path(file).read_bytes() == before
+
+
+def test_what_is_no_device_is_refused(make: Make, pool: PoolSpec) -> None:
+    for device, sentence in ((f"{pool.path}-none", "there is no"), (__file__, "is no device")):
+        with pytest.raises(BadInput, match=sentence):
+            make().create(replace(pool, options={"devices": device}))
+
+
+def test_a_device_in_use_is_refused(make: Make, pool: PoolSpec) -> None:
+    printed = make().host.run(["lsblk", "--json", "--paths", "--list", "--output", "PATH,MOUNTPOINTS"]).out
+    used = [entry["path"] for entry in json.loads(printed)["blockdevices"] if any(entry["mountpoints"])]
+    assert used, "this machine has no disk that is mounted"
+    with pytest.raises(Conflict, match="is in use, mounted at"):
+        make().create(replace(pool, options={"devices": used[0]}))
+
+
+def test_a_file_larger_than_the_room_is_refused(make: Make, pool: PoolSpec) -> None:
+    with pytest.raises(NoRoom, match="its files take"):
+        make().create(replace(pool, options={**pool.options, "size": "900T"}))
+    make().destroy(pool)
+    assert Path(pool.options["file"]).exists() is False
+
+
+def test_a_zfs_that_does_not_answer_is_told(pool: PoolSpec) -> None:
+    class Silent(LocalHost):
+        def command(self, argv, **more):  # type: ignore[no-untyped-def]
+            return super().command(["false"] if argv[0] == "zpool" else argv, **more)
+
+    storage = ZfsStorage(Silent(), {})
+    assert [lack.sentence for lack in storage.check()] == [
+        "cannot talk to ZFS: cannot run false: it ended with status 1"
+    ]
+    for act in (storage.create, storage.destroy, storage.open, storage.usage):
+        with pytest.raises(Unavailable, match="cannot talk to ZFS"):
+            act(pool)
+
+
+def test_moving_and_removing_cost_no_zfs_command(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    storage = make()
+    put(storage, pool, IMAGE)
+    ran: list[tuple[str, ...]] = []
+
+    class Counting(LocalHost):
+        def command(self, argv, **more):  # type: ignore[no-untyped-def]
+            ran.append(tuple(argv))
+            return super().command(argv, **more)
+
+    storage.host = Counting()
+    storage.move(pool, IMAGE, Place("masters", IMAGE.name))
+    storage.seal(pool, Place("masters", IMAGE.name))
+    storage.remove(pool, Place("masters", IMAGE.name))
+    assert [argv[0] for argv in ran] == ["sync"]

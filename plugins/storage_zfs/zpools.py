@@ -1,0 +1,53 @@
+"""A ZFS pool as this host sees it now."""
+
+from dataclasses import dataclass
+
+from origo_plugins.storage_zfs import commands, parse
+from origo_plugins.storage_zfs.options import Wanted
+
+from origo.errors import CommandFailed, Unavailable
+from origo.host import Host
+
+
+@dataclass(frozen=True)
+class Found:
+    """An imported ZFS pool: whose it is, its health, its room, and whether its dataset is there and mounted."""
+
+    owner: str
+    health: str
+    used_bytes: int
+    free_bytes: int
+    dataset: bool
+    mounted: bool
+    mountpoint: str
+
+
+def find(host: Host, wanted: Wanted) -> Found | None:
+    """The imported ZFS pool of that name; None if there is none. Raises Unavailable when ZFS does not answer."""
+    try:
+        listed = host.run(commands.POOLS)
+    except CommandFailed as error:
+        raise Unavailable(f"cannot talk to ZFS: {why(error)}") from error
+    pools = parse.pools(listed.out)
+    if wanted.zpool not in pools:
+        return None
+    try:
+        result = host.run(commands.properties(wanted))
+    except CommandFailed as error:
+        raise Unavailable(f"cannot look at the ZFS pool {wanted.zpool}: {why(error)}") from error
+    properties = parse.properties(result.out)
+    top, below = properties.get(wanted.zpool, {}), properties.get(wanted.dataset, {})
+    return Found(
+        owner=top.get(commands.OWNER, ""),
+        health=pools[wanted.zpool][1],
+        used_bytes=parse.number(below or top, "used"),
+        free_bytes=parse.number(below or top, "available"),
+        dataset=bool(below),
+        mounted=below.get("mounted") == "yes",
+        mountpoint=below.get("mountpoint", ""),
+    )
+
+
+def why(error: CommandFailed) -> str:
+    """What a command said when it failed, or why it could not be run."""
+    return str(error.details.get("error", "")).strip()[-300:] or error.message
