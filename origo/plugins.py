@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import json
 import shutil
 import sys
 import threading
@@ -94,7 +95,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 class Drivers:
-    """All plugins, and the drivers they registered: one instance for each driver and host."""
+    """All plugins, and the drivers they registered: one instance for each driver, host and options."""
 
     def __init__(self, folders: Sequence[Path] = (FOLDER,)) -> None:
         self._folders = tuple(folders)
@@ -102,7 +103,7 @@ class Drivers:
         self._manager.add_hookspecs(hookspecs)
         self._found: dict[str, _Found] = {}
         self._classes: dict[tuple[str, str], type[Driver]] = {}
-        self._instances: dict[tuple[str, str, str], Driver] = {}
+        self._instances: dict[tuple[str, str, str, str], Driver] = {}
         self._lock = threading.Lock()
 
     def load(self) -> None:
@@ -176,11 +177,9 @@ class Drivers:
             known = ", ".join(self.names(kind)) or "none"
             raise Unavailable(f"cannot find a {kind} driver named {name}", hint=f"there are: {known}")
         with self._lock:
-            key = (kind, name, host.name)
+            key = (kind, name, host.name, json.dumps(dict(options), sort_keys=True))
             driver = self._instances.get(key)
-            if driver is None or dict(driver.options) != dict(options):
-                if isinstance(driver, Closing):
-                    driver.close()
+            if driver is None:
                 driver = self._instances[key] = cls(host, dict(options))
             return driver
 

@@ -35,7 +35,11 @@ class Server(NounRow):
     trashed = peewee.DoubleField(null=True)
 
     class Meta:
-        indexes = ((("owner", "created"), False),)
+        # Each has all that a search looks at, so that it reads only the rows that it finds.
+        indexes = (
+            (("created", "id", "state", "name"), False),
+            (("owner", "created", "id", "state", "name"), False),
+        )
 
 
 class Disk(Row):

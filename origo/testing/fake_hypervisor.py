@@ -28,7 +28,8 @@ _listeners: dict[str, list[Callable[[StateEvent], None]]] = {}
 
 
 class FakeHypervisor(Hypervisor, Consoles):
-    """Option `world` is the folder of its servers: `servers/<id>.json` what it is, `power/<id>` what it does.
+    """Option `world` (by default what `state` says) is the folder of its servers: `servers/<id>.json` what one is,
+    `power/<id>` what it does.
 
     A file `<world>/fail/<method>` makes that method raise Unavailable with the file's text; each line of
     `<world>/lacks` is something the host lacks; a file `<world>/deaf` makes guests ignore the power button; a file
@@ -37,7 +38,7 @@ class FakeHypervisor(Hypervisor, Consoles):
 
     def __init__(self, host: Host, options: Mapping[str, str]) -> None:
         super().__init__(host, options)
-        self.world = Path(options["world"])
+        self.world = Path(options.get("world") or options["state"])
 
     def check(self) -> list[Lack]:
         """What a test says it lacks."""

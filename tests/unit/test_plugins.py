@@ -177,7 +177,7 @@ class Cellar(Storage, Closing):
     render = create = destroy = open = place = list = move = seal = remove = None  # type: ignore[assignment]
 
 
-def test_there_is_one_driver_for_each_host_until_its_options_change_or_it_is_closed() -> None:
+def test_there_is_one_driver_for_each_host_and_options_until_it_is_closed() -> None:
     drivers = Drivers(folders=[])
     drivers.register("storage", "cellar", Cellar)
     with pytest.raises(Conflict, match="there is one of that name"):
@@ -188,8 +188,9 @@ def test_there_is_one_driver_for_each_host_until_its_options_change_or_it_is_clo
     assert drivers.storage("cellar", HOST, {"a": "1"}) is first
     assert drivers.storage("cellar", there, {"a": "1"}) is not first  # type: ignore[arg-type]
     Cellar.closed = 0
-    changed = drivers.storage("cellar", HOST, {"a": "2"})
-    assert changed is not first and isinstance(changed, Driver)
-    assert Cellar.closed == 1
+    other = drivers.storage("cellar", HOST, {"a": "2"})
+    assert other is not first and isinstance(other, Driver)
+    assert drivers.storage("cellar", HOST, {"a": "1"}) is first
+    assert Cellar.closed == 0
     drivers.close()
     assert Cellar.closed == 3

@@ -155,7 +155,10 @@ class Server(NounRow):
     trashed = peewee.DoubleField(null=True)
 
     class Meta:
-        indexes = ((("owner", "created"), False),)
+        indexes = (
+            (("created", "id", "state", "name"), False),
+            (("owner", "created", "id", "state", "name"), False),
+        )
 
 
 class Disk(Row):
