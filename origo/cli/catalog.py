@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from origo import client
-from origo.cli import output
+from origo.cli import output, verbs
 
 
 @click.group(name="catalog")
@@ -39,10 +39,4 @@ def build(folder: Path, fresh: bool, plan: bool, json_: bool) -> None:
     output.change(client.connect().post("/catalog", body, plan=plan), json_=json_, plan=plan)
 
 
-@group.command()
-@click.argument("entry")
-@output.planned
-@output.as_json
-def delete(entry: str, plan: bool, json_: bool) -> None:
-    """Take a stack out of the catalog."""
-    output.change(client.connect().delete(f"/catalog/{entry}", plan=plan), json_=json_, plan=plan)
+verbs.delete(group, "entry", "Take a stack out of the catalog.")

@@ -3,7 +3,7 @@
 import click
 
 from origo import client
-from origo.cli import output, sizes
+from origo.cli import output, sizes, verbs
 
 
 @click.group(name="images")
@@ -78,25 +78,8 @@ def grow(image: str, size: int, plan: bool, json_: bool) -> None:
     output.change(answer, json_=json_, plan=plan)
 
 
-@group.command()
-@click.argument("image")
-@output.planned
-@output.as_json
-def delete(image: str, plan: bool, json_: bool) -> None:
-    """Move an image into the trash."""
-    output.change(client.connect().delete(f"/images/{image}", plan=plan), json_=json_, plan=plan)
-
-
-def _verb(verb: str, help: str) -> None:
-    @group.command(verb, help=help)
-    @click.argument("image")
-    @output.planned
-    @output.as_json
-    def run(image: str, plan: bool, json_: bool) -> None:
-        output.change(client.connect().post(f"/images/{image}/{verb}", plan=plan), json_=json_, plan=plan)
-
-
-_verb("master", "Turn an image into a master.")
-_verb("flatten", "Make a child independent of its master.")
-_verb("undelete", "Take an image out of the trash.")
-_verb("purge", "Remove an image in the trash for good.")
+verbs.delete(group, "image", "Move an image into the trash.")
+verbs.add(group, "image", "master", "Turn an image into a master.")
+verbs.add(group, "image", "flatten", "Make a child independent of its master.")
+verbs.add(group, "image", "undelete", "Take an image out of the trash.")
+verbs.add(group, "image", "purge", "Remove an image in the trash for good.")

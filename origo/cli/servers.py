@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from origo import client
-from origo.cli import output, sizes
+from origo.cli import output, sizes, verbs
 
 
 @click.group(name="servers")
@@ -82,33 +82,16 @@ def edit(server: str, plan: bool, json_: bool, **changes: Any) -> None:
     output.change(client.connect().patch(f"/servers/{server}", body, plan=plan), json_=json_, plan=plan)
 
 
-@group.command()
-@click.argument("server")
-@output.planned
-@output.as_json
-def delete(server: str, plan: bool, json_: bool) -> None:
-    """Move a server with its disks into the trash, powered off."""
-    output.change(client.connect().delete(f"/servers/{server}", plan=plan), json_=json_, plan=plan)
-
-
-def _verb(verb: str, help: str) -> None:
-    @group.command(verb, help=help)
-    @click.argument("server")
-    @output.planned
-    @output.as_json
-    def run(server: str, plan: bool, json_: bool) -> None:
-        output.change(client.connect().post(f"/servers/{server}/{verb}", plan=plan), json_=json_, plan=plan)
-
-
-_verb("start", "Start a server.")
-_verb("shutdown", "Ask the guest to shut down.")
-_verb("poweroff", "Turn the power off, whatever the guest does.")
-_verb("suspend", "Let a running server stand still.")
-_verb("resume", "Let a suspended server go on.")
-_verb("reset", "Push the reset button.")
-_verb("rebuild", "Give a stopped server a fresh system disk; its data disk stays.")
-_verb("undelete", "Take a server out of the trash.")
-_verb("purge", "Remove a server in the trash for good.")
+verbs.delete(group, "server", "Move a server with its disks into the trash, powered off.")
+verbs.add(group, "server", "start", "Start a server.")
+verbs.add(group, "server", "shutdown", "Ask the guest to shut down.")
+verbs.add(group, "server", "poweroff", "Turn the power off, whatever the guest does.")
+verbs.add(group, "server", "suspend", "Let a running server stand still.")
+verbs.add(group, "server", "resume", "Let a suspended server go on.")
+verbs.add(group, "server", "reset", "Push the reset button.")
+verbs.add(group, "server", "rebuild", "Give a stopped server a fresh system disk; its data disk stays.")
+verbs.add(group, "server", "undelete", "Take a server out of the trash.")
+verbs.add(group, "server", "purge", "Remove a server in the trash for good.")
 
 
 @group.command()

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from origo import client
-from origo.cli import output
+from origo.cli import output, verbs
 from origo.cli.catalog import build
 
 
@@ -51,28 +51,11 @@ def install(
     output.change(client.connect().post("/stacks", body, plan=plan), json_=json_, plan=plan)
 
 
-@group.command()
-@click.argument("stack")
-@output.planned
-@output.as_json
-def delete(stack: str, plan: bool, json_: bool) -> None:
-    """Move a stack with its servers and their disks into the trash."""
-    output.change(client.connect().delete(f"/stacks/{stack}", plan=plan), json_=json_, plan=plan)
-
-
-def _verb(verb: str, help: str) -> None:
-    @group.command(verb, help=help)
-    @click.argument("stack")
-    @output.planned
-    @output.as_json
-    def run(stack: str, plan: bool, json_: bool) -> None:
-        output.change(client.connect().post(f"/stacks/{stack}/{verb}", plan=plan), json_=json_, plan=plan)
-
-
-_verb("start", "Start all servers of a stack.")
-_verb("stop", "Ask all guests of a stack to shut down.")
-_verb("undelete", "Take a stack out of the trash.")
-_verb("purge", "Remove a stack in the trash for good, with its data.")
+verbs.delete(group, "stack", "Move a stack with its servers and their disks into the trash.")
+verbs.add(group, "stack", "start", "Start all servers of a stack.")
+verbs.add(group, "stack", "stop", "Ask all guests of a stack to shut down.")
+verbs.add(group, "stack", "undelete", "Take a stack out of the trash.")
+verbs.add(group, "stack", "purge", "Remove a stack in the trash for good, with its data.")
 
 
 def _pair(text: str) -> tuple[str, str]:
