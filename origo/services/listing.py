@@ -34,25 +34,27 @@ def page(query: Any, row: Any, asked: Any, show: Callable[[Any], dict[str, Any]]
     return {"items": [show(one) for one in rows], "next": _encode(rows[-1].created, rows[-1].id) if more else ""}
 
 
-def find(row: Any, noun: str, key: str, actor: Any) -> Any:
+def find(row: Any, noun: str, key: str, actor: Any, *, trashed: bool = False) -> Any:
     """The row that `key` names: an id, or a name among the actor's own, or (administrators) a name that only one has.
 
-    Raises NotFound, also for what is another user's; Conflict for a name that several have.
+    With `trashed` names are looked for in the trash, else outside it. Raises NotFound, also for what is another user's;
+    Conflict for a name that several have.
     """
-    alive = row.select()
+    visible = row.select()
     if hasattr(row, "owner") and not actor.admin:
-        alive = alive.where(row.owner == actor.id)
-    found = alive.where(row.id == key).first()
+        visible = visible.where(row.owner == actor.id)
+    found = visible.where(row.id == key).first()
     if found is not None:
         return found
-    named = alive.where(row.name == key)
+    named = visible.where(row.name == key)
     if hasattr(row, "state"):
-        named = named.where(row.state != "trashed")
-    rows = list(named.limit(2))
+        named = named.where(row.state == "trashed" if trashed else row.state != "trashed")
+    own = list(named.where(row.owner == actor.id).limit(2)) if hasattr(row, "owner") else []
+    rows = own or list(named.limit(2))
     if len(rows) > 1:
         raise Conflict(f"cannot tell which {noun} {key} is meant: several have that name", hint="use its id")
     if not rows:
-        raise NotFound(f"cannot find {noun} {key}")
+        raise NotFound(f"cannot find {noun} {key}" + (" in the trash" if trashed else ""))
     return rows[0]
 
 

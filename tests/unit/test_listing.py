@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from origo import model
 from origo.errors import BadInput, Conflict, NotFound
-from origo.model import Network, User, migrations
+from origo.model import Network, Stack, User, migrations
 from origo.services import listing
 from origo.services.access import Actor
 
@@ -63,6 +63,21 @@ def test_what_is_another_users_is_not_found_even_by_its_id(users: list[User]) ->
     theirs = network(users[0], 1, "lan")
     with pytest.raises(NotFound, match="cannot find network"):
         listing.find(Network, "network", theirs.id, Actor(id=users[1].id, role="user"))
+
+
+def test_a_name_means_the_actors_own_thing_before_another_users(users: list[User]) -> None:
+    network(users[0], 1, "lan")
+    mine = network(users[1], 2, "lan")
+    assert listing.find(Network, "network", "lan", Actor(id=users[1].id, role="admin")) == mine
+
+
+def test_names_in_the_trash_are_found_only_there(users: list[User]) -> None:
+    label = {"owner": users[0], "name": "web"}
+    old = Stack.create(label="a", state="trashed", **label)
+    new = Stack.create(label="b", state="ready", **label)
+    actor = Actor(id=users[0].id, role="user")
+    assert listing.find(Stack, "stack", "web", actor) == new
+    assert listing.find(Stack, "stack", "web", actor, trashed=True) == old
 
 
 def test_an_administrator_is_asked_for_the_id_when_a_name_is_not_enough(users: list[User]) -> None:

@@ -115,6 +115,6 @@ def show_row(image: Image) -> dict[str, Any]:
 
 def _change(core: Core, actor: Actor, id: str, operation: Any, **more: Any) -> Any:
     access.require(actor, "images.manage")
-    image = listing.find(Image, "image", id, actor)
+    image = listing.find(Image, "image", id, actor, trashed=operation.allowed == ("trashed",))
     args = {"image": image.id, "owner": image.owner_id, **more}
     return core.operations.submit(operation, args, by=actor.id, plan=actor.plan, key=actor.key)

@@ -166,6 +166,6 @@ def _medium(actor: Actor, key: str) -> dict[str, Any]:
 
 def _change(core: Core, actor: Actor, id: str, operation: Any, **more: Any) -> Any:
     access.require(actor, "servers.manage")
-    server = listing.find(Server, "server", id, actor)
+    server = listing.find(Server, "server", id, actor, trashed=operation.state == "trashed")
     args = {"server": server.id, "owner": server.owner_id, **more}
     return core.operations.submit(operation, args, by=actor.id, plan=actor.plan, key=actor.key)

@@ -118,6 +118,6 @@ def _powers(stacks: list[str]) -> dict[str, list[tuple[str, str]]]:
 
 def _change(core: Core, actor: Actor, id: str, operation: Any) -> Any:
     access.require(actor, "stacks.manage")
-    stack = listing.find(Stack, "stack", id, actor)
+    stack = listing.find(Stack, "stack", id, actor, trashed=operation.state == "trashed")
     args = {"stack": stack.id, "owner": stack.owner_id}
     return core.operations.submit(operation, args, by=actor.id, plan=actor.plan, key=actor.key)
