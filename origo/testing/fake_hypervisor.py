@@ -19,12 +19,18 @@ from origo.contracts import (
     Usage,
     Watch,
 )
-from origo.errors import BadInput, Conflict, NotFound, Unavailable
+from origo.errors import Conflict, NoRoom, NotFound, Unavailable, Unsupported
 from origo.host import Host
 
 SHUTDOWN_SECONDS = 0.05
+FORMATS = ("qcow2", "raw")
+BOOT = ("disk", "cdrom", "network")
+MAX_CPUS = 64
+MEMORY_MB = 1 << 20
 
 _listeners: dict[str, list[Callable[[StateEvent], None]]] = {}
+_telling = threading.RLock()
+"""Held while listeners are told, and while one leaves: whoever has left is told nothing any more."""
 
 
 class FakeHypervisor(Hypervisor, Consoles):
@@ -48,7 +54,14 @@ class FakeHypervisor(Hypervisor, Consoles):
     def info(self) -> Facts:
         """Like a hypervisor with backing files."""
         self._fail("info")
-        return Facts("Files instead of servers", version="1", formats=("qcow2", "raw"), backing_files=True, max_cpus=64)
+        return Facts(
+            "Files instead of servers",
+            version="1",
+            formats=FORMATS,
+            backing_files=True,
+            max_cpus=MAX_CPUS,
+            notes={"accelerator": "nothing runs at all"},
+        )
 
     def render(self, spec: ServerSpec) -> str:
         """The file's text."""
@@ -59,8 +72,13 @@ class FakeHypervisor(Hypervisor, Consoles):
         self._fail("define")
         if (self.world / "strangers" / spec.id).exists():
             raise Conflict(f"cannot define server {spec.name}: another has its id")
-        if spec.cpus > self.info().max_cpus:
-            raise BadInput(f"cannot define server {spec.name}: it has more than {self.info().max_cpus} CPUs")
+        if spec.cpus > MAX_CPUS:
+            raise Unsupported(f"cannot define server {spec.name}: it has more than {MAX_CPUS} CPUs")
+        for disk in spec.disks:
+            if disk.format not in FORMATS:
+                raise Unsupported(f"cannot define server {spec.name}: {disk.path} is of format {disk.format}")
+        if spec.boot not in BOOT:
+            raise Unsupported(f"cannot define server {spec.name}: it cannot boot from {spec.boot}")
         self._write("servers", spec.id, self.render(spec))
 
     def undefine(self, id: str) -> None:
@@ -76,8 +94,12 @@ class FakeHypervisor(Hypervisor, Consoles):
     def start(self, id: str) -> None:
         """Runs."""
         self._fail("start")
-        if self.state(id) is Power.STOPPED:
-            self._become(id, Power.RUNNING)
+        if self.state(id) not in (Power.STOPPED, Power.CRASHED):
+            return
+        spec = json.loads(self._path("servers", id).read_text())
+        if spec["memory_mb"] > MEMORY_MB:
+            raise NoRoom(f"cannot start server {spec['name']}: there are {MEMORY_MB} MB of memory")
+        self._become(id, Power.RUNNING)
 
     def stop(self, id: str, *, force: bool) -> None:
         """Stops at once, or after a moment."""
@@ -129,7 +151,7 @@ class FakeHypervisor(Hypervisor, Consoles):
         listeners.append(on_event)
 
         def close() -> None:
-            with contextlib.suppress(ValueError):
+            with _telling, contextlib.suppress(ValueError):
                 listeners.remove(on_event)
 
         return Watch(close)
@@ -157,8 +179,9 @@ class FakeHypervisor(Hypervisor, Consoles):
         if self._power(id) is power:
             return
         self._write("power", id, power)
-        for on_event in list(_listeners.get(str(self.world), ())):
-            on_event(StateEvent(id, power, reason))
+        with _telling:
+            for on_event in list(_listeners.get(str(self.world), ())):
+                on_event(StateEvent(id, power, reason))
 
     def _power(self, id: str) -> Power:
         try:

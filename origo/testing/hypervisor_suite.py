@@ -4,18 +4,22 @@ Numbers are those of the clauses in docs/reference/contract-hypervisor.md.
 """
 
 import queue
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from origo.contracts import DiskSpec, Hypervisor, Power, ServerSpec, StateEvent
-from origo.errors import Conflict, NotFound
+from origo.errors import Conflict, NoRoom, NotFound, Unsupported
 
 SECONDS = 30
+AT_ONCE = 6
 Make = Callable[[], Hypervisor]
+Disk = Callable[[str], DiskSpec]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
@@ -37,13 +41,16 @@ class HypervisorSuite:
         raise NotImplementedError
 
     @pytest.fixture
-    def disk(self) -> DiskSpec:
-        """A disk whose guest runs on until it is told to stop, and obeys the power button."""
+    def disk_of(self) -> Disk:
+        """Makes a disk of a format whose guest runs until it is told to stop, and obeys the power button.
+
+        A qcow2 one is the child of a master where the hypervisor has `backing_files`.
+        """
         raise NotImplementedError
 
     @pytest.fixture
     def stranger(self) -> str:
-        """The id of a running server on the host that Origo did not make."""
+        """The id of a running server on the host that Origo did not make; it must run still when the test is over."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -56,9 +63,17 @@ class HypervisorSuite:
             driver.undefine(id)
 
     @pytest.fixture
+    def disk(self, driver: Hypervisor, disk_of: Disk) -> DiskSpec:
+        """A disk of the format that this hypervisor likes best."""
+        return disk_of(driver.info().formats[0])
+
+    @pytest.fixture
     def spec(self, disk: DiskSpec) -> ServerSpec:
         """A small server."""
         return ServerSpec(str(uuid.uuid4()), "web1", memory_mb=64, cpus=1, disks=(disk,))
+
+    def booted(self, driver: Hypervisor, id: str) -> None:
+        """Return when the guest obeys the power button; at once, unless the driver under test has real guests."""
 
     def test_01_a_defined_server_is_stopped_and_any_driver_sees_it(
         self, driver: Hypervisor, make: Make, spec: ServerSpec
@@ -71,13 +86,22 @@ class HypervisorSuite:
     def test_02_rendering_shows_what_would_be_defined_and_defines_nothing(
         self, driver: Hypervisor, spec: ServerSpec
     ) -> None:
-        assert spec.disks[0].path in driver.render(spec)
+        text = driver.render(spec)
+        assert spec.disks[0].path in text and spec.id in text
+        assert driver.render(spec) == text
         assert not driver.list()
 
-    def test_03_a_change_of_memory_and_name_is_taken(self, driver: Hypervisor, spec: ServerSpec) -> None:
+    def test_03_a_change_is_taken_and_does_not_disturb_a_running_server(
+        self, driver: Hypervisor, spec: ServerSpec
+    ) -> None:
         driver.define(spec)
-        driver.define(replace(spec, name="renamed", memory_mb=80))
-        assert dict(driver.list()) == {spec.id: Power.STOPPED}
+        driver.start(spec.id)
+        changed = replace(spec, name='re<na>med & "ärger"', memory_mb=80)
+        driver.define(changed)
+        assert dict(driver.list()) == {spec.id: Power.RUNNING}
+        driver.stop(spec.id, force=True)
+        driver.start(spec.id)
+        assert driver.state(spec.id) is Power.RUNNING
 
     def test_04_two_servers_may_have_one_name(self, driver: Hypervisor, spec: ServerSpec) -> None:
         other = replace(spec, id=str(uuid.uuid4()), disks=())
@@ -90,12 +114,15 @@ class HypervisorSuite:
     ) -> None:
         driver.define(spec)
         driver.start(spec.id)
-        with pytest.raises(Conflict):
+        with pytest.raises(Conflict, match="cannot undefine server"):
             driver.undefine(spec.id)
         driver.stop(spec.id, force=True)
         driver.undefine(spec.id)
         driver.undefine(spec.id)
         assert not driver.list()
+        driver.define(spec)
+        driver.start(spec.id)
+        assert driver.state(spec.id) is Power.RUNNING, "its disk was kept"
 
     def test_06_starting_and_powering_off_twice_is_the_same_as_once(self, driver: Hypervisor, spec: ServerSpec) -> None:
         driver.define(spec)
@@ -105,6 +132,7 @@ class HypervisorSuite:
         for _ in range(2):
             driver.stop(spec.id, force=True)
             assert driver.state(spec.id) is Power.STOPPED
+        driver.stop(spec.id, force=False)
 
     def test_07_a_suspended_server_stands_still_until_it_is_resumed(self, driver: Hypervisor, spec: ServerSpec) -> None:
         driver.define(spec)
@@ -112,18 +140,22 @@ class HypervisorSuite:
         for _ in range(2):
             driver.suspend(spec.id)
             assert driver.state(spec.id) is Power.SUSPENDED
+        assert dict(driver.list()) == {spec.id: Power.SUSPENDED}
         for _ in range(2):
             driver.resume(spec.id)
             assert driver.state(spec.id) is Power.RUNNING
         driver.reset(spec.id)
         assert driver.state(spec.id) is Power.RUNNING
+        driver.suspend(spec.id)
+        driver.stop(spec.id, force=True)
+        assert driver.state(spec.id) is Power.STOPPED
 
     def test_08_what_needs_a_running_server_is_refused_for_a_stopped_one(
         self, driver: Hypervisor, spec: ServerSpec
     ) -> None:
         driver.define(spec)
         for verb in (driver.suspend, driver.resume, driver.reset):
-            with pytest.raises(Conflict):
+            with pytest.raises(Conflict, match="cannot"):
                 verb(spec.id)
 
     def test_09_what_is_absent_is_not_found(self, driver: Hypervisor) -> None:
@@ -131,14 +163,19 @@ class HypervisorSuite:
         for verb in (driver.state, driver.start, driver.suspend, driver.resume, driver.reset):
             with pytest.raises(NotFound):
                 verb(absent)
-        with pytest.raises(NotFound):
-            driver.stop(absent, force=True)
+        for force in (True, False):
+            with pytest.raises(NotFound):
+                driver.stop(absent, force=force)
+        driver.undefine(absent)
 
     def test_10_a_server_that_origo_did_not_make_is_neither_seen_nor_touched(
         self, driver: Hypervisor, stranger: str, spec: ServerSpec
     ) -> None:
         assert stranger not in driver.list()
         assert stranger not in driver.stats()
+        for verb in (driver.state, driver.start, driver.suspend, driver.resume, driver.reset):
+            with pytest.raises(NotFound):
+                verb(stranger)
         with pytest.raises(NotFound):
             driver.stop(stranger, force=True)
         driver.undefine(stranger)
@@ -187,11 +224,82 @@ class HypervisorSuite:
         driver.start(spec.id)
         assert spec.id in driver.stats()
 
-    def test_14_facts_name_a_format_that_servers_start_from(self, driver: Hypervisor, disk: DiskSpec) -> None:
-        facts = driver.info()
-        assert disk.format in facts.formats
-        assert facts.title
+    def test_14_nothing_fatal_is_lacking_and_a_missing_accelerator_is_explained(self, driver: Hypervisor) -> None:
         assert not [lack for lack in driver.check() if lack.fatal]
+        facts = driver.info()
+        assert facts.title and facts.version
+        assert facts.accelerated or facts.notes.get("accelerator"), "a person must be told why guests are slow"
+        assert not facts.snapshots, "pools have snapshots, hypervisors have not"
 
-    def booted(self, driver: Hypervisor, id: str) -> None:
-        """Return when the guest obeys the power button; at once, unless the driver under test has real guests."""
+    def test_15_servers_start_from_every_format_named_and_from_no_other(
+        self, driver: Hypervisor, spec: ServerSpec, disk_of: Disk
+    ) -> None:
+        facts = driver.info()
+        for format in facts.formats:
+            driver.define(replace(spec, disks=(disk_of(format),)))
+            driver.start(spec.id)
+            assert driver.state(spec.id) is Power.RUNNING
+            driver.stop(spec.id, force=True)
+        with pytest.raises(Unsupported, match="nosuchformat"):
+            driver.define(replace(spec, disks=(replace(spec.disks[0], format="nosuchformat"),)))
+
+    def test_16_a_child_starts_from_its_master_only_where_the_flag_says_so(
+        self, driver: Hypervisor, spec: ServerSpec, disk_of: Disk
+    ) -> None:
+        child = disk_of("qcow2") if driver.info().backing_files else replace(spec.disks[0], backing=(("/m", "raw"),))
+        assert child.backing
+        if not driver.info().backing_files:
+            with pytest.raises(Unsupported):
+                driver.define(replace(spec, disks=(child,)))
+            return
+        driver.define(replace(spec, disks=(child,)))
+        driver.start(spec.id)
+        assert driver.state(spec.id) is Power.RUNNING
+
+    def test_17_more_processors_than_there_can_be_and_an_unknown_way_to_boot_are_refused(
+        self, driver: Hypervisor, spec: ServerSpec
+    ) -> None:
+        most = driver.info().max_cpus
+        if most:
+            driver.define(replace(spec, cpus=most))
+            with pytest.raises(Unsupported):
+                driver.define(replace(spec, cpus=most + 1))
+        with pytest.raises(Unsupported):
+            driver.define(replace(spec, boot="tape"))
+
+    def test_18_a_start_without_enough_memory_is_refused_with_the_servers_name(
+        self, driver: Hypervisor, spec: ServerSpec
+    ) -> None:
+        driver.define(replace(spec, name="giant", memory_mb=1 << 24))
+        with pytest.raises(NoRoom, match="giant"):
+            driver.start(spec.id)
+        assert driver.state(spec.id) is Power.STOPPED
+
+    def test_19_many_servers_start_at_once(self, driver: Hypervisor, spec: ServerSpec, disk_of: Disk) -> None:
+        format = driver.info().formats[0]
+        specs = [replace(spec, id=str(uuid.uuid4()), disks=(disk_of(format),)) for _ in range(AT_ONCE)]
+
+        def run(one: ServerSpec) -> None:
+            driver.define(one)
+            driver.start(one.id)
+
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(run, specs))
+        assert dict(driver.list()) == {one.id: Power.RUNNING for one in specs}
+
+    def test_20_whoever_closed_a_watch_is_told_nothing_and_others_still_are(
+        self, driver: Hypervisor, spec: ServerSpec
+    ) -> None:
+        told: list[str] = []
+        heard = threading.Event()
+        first = driver.watch(lambda event: told.append("first"))
+        second = driver.watch(lambda event: told.append("second"))
+        third = driver.watch(lambda event: heard.set() if event.state is Power.STOPPED else None)
+        driver.define(spec)
+        first.close()
+        driver.start(spec.id)
+        driver.stop(spec.id, force=True)
+        assert heard.wait(SECONDS)
+        second.close()
+        third.close()
+        assert set(told) == {"second"}

@@ -2,17 +2,28 @@
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
-from origo.errors import CommandFailed, NotFound, OrigoError
+from origo_plugins.hypervisor_kvm.machine import EMULATOR
+
+from origo.contracts import Lack
+from origo.errors import CommandFailed, NotFound, OrigoError, Unavailable
 from origo.host import Host
 
 SECONDS = 10
 EXITED = 0x21
 """What QEMU ends with when the guest writes 0x10 to its exit port."""
 
-BOOT_SECTOR = bytes.fromhex("ba f4 00 b0 10 ee f4 eb fd".replace(" ", "")).ljust(510, b"\0") + b"\x55\xaa"
+USER = "libvirt-qemu"
+"""Whom libvirt runs guests as: what root may do with /dev/kvm says nothing."""
+
+BOOT_SECTOR = bytes.fromhex("baf400b010eef4ebfd").ljust(510, b"\0") + b"\x55\xaa"
 """mov dx, 0xf4; mov al, 0x10; out dx, al; hlt; jmp: all that a guest must do to prove that it ran."""
+
+EMULATED = "guests are emulated, many times slower than on KVM"
+FORCED = {"kvm": (True, "guests run on KVM, as configured"), "emulation": (False, f"{EMULATED}, as configured")}
 
 
 @dataclass(frozen=True)
@@ -23,23 +34,34 @@ class Answer:
     sentence: str
     boot: str
     version: str
+    remedy: str = ""
+
+    @property
+    def kind(self) -> str:
+        """libvirt's word for it."""
+        return "kvm" if self.works else "qemu"
+
+    def lacks(self) -> list[Lack]:
+        """Emulation as something to be mended, unless somebody wants it so."""
+        return [Lack(self.sentence, self.remedy, fatal=False)] if self.remedy else []
 
 
 class Accelerator:
     """Asks once, in the background, and remembers the answer in the folder `state` until QEMU or the boot changes."""
 
-    def __init__(self, host: Host, state: str) -> None:
+    def __init__(self, host: Host, state: str, *, forced: str = "") -> None:
         self.host = host
         self.state = state
+        self.forced = forced
         self._lock = threading.Lock()
         self._answer: Answer | None = None
         threading.Thread(target=self._ask_quietly, name="accelerator", daemon=True).start()
 
     def answer(self) -> Answer:
-        """The answer; waits for it when it is still being found out."""
+        """The answer; waits while it is being found out. Raises Unavailable when it cannot be."""
         with self._lock:
             if self._answer is None:
-                self._answer = self._remembered() or self._remember(probe(self.host, self.state))
+                self._answer = self._find_out()
             return self._answer
 
     def _ask_quietly(self) -> None:
@@ -48,47 +70,54 @@ class Accelerator:
         except OrigoError:
             return
 
-    def _remembered(self) -> Answer | None:
+    def _find_out(self) -> Answer:
         try:
-            found = Answer(**json.loads(self.host.read(f"{self.state}/accelerator.json")))
+            here = partial(Answer, boot=boot(self.host), version=version(self.host))
+        except CommandFailed as error:
+            raise Unavailable(error.message, hint="install the package qemu-system-x86") from error
+        if self.forced in FORCED:
+            return here(*FORCED[self.forced])
+        path = f"{self.state}/accelerator.json"
+        try:
+            found = Answer(**json.loads(self.host.read(path)))
+            if here(found.works, found.sentence, remedy=found.remedy) == found:
+                return found
         except (NotFound, ValueError, TypeError):
-            return None
-        return found if (found.boot, found.version) == (boot(self.host), version(self.host)) else None
-
-    def _remember(self, found: Answer) -> Answer:
-        self.host.write(f"{self.state}/accelerator.json", json.dumps(asdict(found)).encode())
+            pass
+        found = probe(self.host, self.state, here)
+        self.host.write(path, json.dumps(asdict(found)).encode())
         return found
 
 
-def probe(host: Host, state: str) -> Answer:
-    """Run a guest of nine bytes on KVM."""
-    here = {"boot": boot(host), "version": version(host)}
+def probe(host: Host, state: str, here: Callable[..., Answer]) -> Answer:
+    """Run a guest of nine bytes on KVM; `here` makes the answer out of what came of it."""
+    host.make_folder(state, mode=0o711)
     if not host.exists("/dev/kvm"):
-        return Answer(
-            False, "guests are emulated: there is no /dev/kvm (virtualisation may be off in the BIOS)", **here
-        )
-    host.make_folder(state, mode=0o700)
+        remedy = "turn virtualisation on in the machine's firmware, or nested virtualisation on its host"
+        return here(False, f"{EMULATED}: there is no /dev/kvm", remedy=remedy)
     image = f"{state}/probe.img"
     host.write(image, BOOT_SECTOR)
-    drive = f"file={image},format=raw,if=floppy,readonly=on"
-    argv = ["qemu-system-x86_64", "-accel", "kvm", "-machine", "pc", "-m", "16", "-nodefaults", "-display", "none"]
-    argv += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-drive", drive]
+    argv = [EMULATOR, "-accel", "kvm", "-machine", "pc", "-m", "16", "-nodefaults", "-display", "none", "-no-reboot"]
+    argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    argv += ["-drive", f"file={image},format=raw,if=floppy,readonly=on"]
     try:
-        result = host.run(argv, timeout=SECONDS, check=False)
-    except CommandFailed:
-        return Answer(False, f"guests are emulated: a trial guest on KVM did nothing for {SECONDS} seconds", **here)
-    if result.code == EXITED:
-        return Answer(True, "guests run on KVM", **here)
-    said = result.err.decode(errors="replace").strip().splitlines()
-    why = said[-1] if said else f"QEMU ended with {result.code}"
-    return Answer(False, f"guests are emulated: a trial guest on KVM failed: {why}", **here)
+        result = host.run(argv, timeout=SECONDS, check=False, user=USER)
+    except CommandFailed as error:
+        why = error.message.removeprefix("cannot ")
+    else:
+        if result.code == EXITED:
+            return here(True, "guests run on KVM")
+        said = result.err.decode(errors="replace").strip().splitlines()
+        why = said[-1] if said else f"QEMU ended with {result.code}"
+    remedy = "see that this machine really offers virtualisation, and that /dev/kvm belongs to the group kvm"
+    return here(False, f"{EMULATED}: a trial guest on KVM failed: {why}", remedy=remedy)
 
 
 def boot(host: Host) -> str:
     """Names this boot of the machine."""
-    return host.read("/proc/sys/kernel/random/boot_id").decode().strip()
+    return host.read("/proc/sys/kernel/random/boot_id", limit=64).decode().strip()
 
 
 def version(host: Host) -> str:
     """QEMU's version."""
-    return host.run(["qemu-system-x86_64", "--version"]).text.split("\n", 1)[0].rpartition("version ")[2]
+    return host.run([EMULATOR, "--version"]).text.split("\n", 1)[0].rpartition("version ")[2]

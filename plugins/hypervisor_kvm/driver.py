@@ -1,15 +1,17 @@
-"""libvirt's domains as servers: only those that carry our metadata are seen, none but those is touched."""
+"""libvirt's domains as servers: only those that carry our own name are seen, none but those is touched."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import libvirt
-from origo_plugins.hypervisor_kvm import connection, domain_xml, parse
+from origo_plugins.hypervisor_kvm import domain_xml, failures, machine, parse
 from origo_plugins.hypervisor_kvm.accelerator import Accelerator
-from origo_plugins.hypervisor_kvm.connection import Connection
 from origo_plugins.hypervisor_kvm.console import SerialStream
+from origo_plugins.hypervisor_kvm.daemon import Daemon
+from origo_plugins.hypervisor_kvm.events import Events
 
 from origo.contracts import (
+    Closing,
     Consoles,
     ConsoleStream,
     Facts,
@@ -17,25 +19,14 @@ from origo.contracts import (
     Lack,
     Power,
     ServerSpec,
+    Services,
     ServiceSpec,
     StateEvent,
     Usage,
     Watch,
 )
-from origo.contracts.service import Services
-from origo.errors import Conflict, NoRoom, NotFound, OrigoError, Unavailable
+from origo.errors import Conflict, NoRoom, NotFound, OrigoError
 from origo.host import Host
-
-COMMANDS = {
-    "libvirtd": "libvirt-daemon-system",
-    "virtlogd": "libvirt-daemon-system",
-    "qemu-system-x86_64": "qemu-system-x86",
-}
-
-QEMU_CONF = """# Written by Origo at each start of its own libvirtd.
-security_driver = "none"
-cgroup_controllers = []
-"""
 
 UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -43,211 +34,249 @@ UNDEFINE = (
     | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
     | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 )
-
 STATS = (
     libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
     | libvirt.VIR_DOMAIN_STATS_BALLOON
     | libvirt.VIR_DOMAIN_STATS_INTERFACE
     | libvirt.VIR_DOMAIN_STATS_BLOCK
 )
+# A domain that is busy, such as one whose disk hangs, is left out rather than waited for.
+RUNNING_NOW = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+
+Answer = TypeVar("Answer")
 
 
-class KvmHypervisor(Hypervisor, Consoles, Services):
-    """Options: `uri` (by default qemu:///system), `state` (a folder), `daemon` (`own` has us run libvirtd)."""
+class KvmHypervisor(Hypervisor, Consoles, Services, Closing):
+    """Options: `uri` (by default qemu:///system), `state` (a folder for what was found out about this machine),
+    `accelerator` (`kvm` or `emulation` instead of finding out), `daemon` (`own`: Origo runs libvirtd here)."""
 
     def __init__(self, host: Host, options: Mapping[str, str]) -> None:
         super().__init__(host, options)
-        self._connection = Connection(options.get("uri", "qemu:///system"))
-        self._accelerator = Accelerator(host, options.get("state", "/var/lib/origo/hypervisor"))
+        uri = options.get("uri") or "qemu:///system"
+        self._daemon = Daemon(uri)
+        self._events = Events(uri)
+        self._accelerator = Accelerator(
+            host, options.get("state") or "/var/lib/origo/hypervisor", forced=options.get("accelerator", "")
+        )
 
     def check(self) -> list[Lack]:
-        """Programs that are missing, and a daemon that does not answer."""
-        lacks = [
-            Lack(f"there is no program {command}", f"install the package {package}")
-            for command, package in COMMANDS.items()
-            if self.host.run(["sh", "-c", 'command -v "$0"', command], check=False).code
-        ]
-        if not lacks:
-            try:
-                self._connection.get()
-            except Unavailable as error:
-                lacks.append(Lack(error.message.removeprefix("cannot ").capitalize(), error.hint))
-        return lacks
+        """Programs that are missing, a daemon that does not answer, and, not fatal, guests that are emulated."""
+        lacks = machine.missing_programs(self.host, machine.wanted_programs(self.options))
+        if lacks:
+            return lacks
+        try:
+            self._daemon.call(lambda connection: connection.getLibVersion())
+            return self._accelerator.answer().lacks()
+        except OrigoError as error:
+            return [Lack(error.message, error.hint or "see the daemon's log")]
 
     def info(self) -> Facts:
         """Versions, the most CPUs, and whether guests run on the processor itself."""
         found = self._accelerator.answer()
-        with self._said("look at libvirt"):
-            number = self._connection.get().getLibVersion()
-            kind = "kvm" if found.works else "qemu"
-            most = self._connection.get().getMaxVcpus(kind)
+        version, capabilities = self._ask(
+            "look at libvirt", lambda connection: (connection.getLibVersion(), _capabilities(connection, found.kind))
+        )
         return Facts(
             title="KVM through libvirt" if found.works else "QEMU's emulation through libvirt",
-            version=f"libvirt {number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}, QEMU {found.version}",
-            formats=("qcow2", "raw"),
+            version=f"libvirt {version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}, QEMU {found.version}",
+            formats=domain_xml.FORMATS,
             backing_files=True,
             accelerated=found.works,
-            max_cpus=most,
+            max_cpus=min(parse.most_cpus(capabilities), domain_xml.MAX_CPUS),
             notes={"accelerator": found.sentence},
         )
 
     def services(self) -> tuple[ServiceSpec, ...]:
         """libvirt's two daemons, where they are ours to run."""
-        if self.options.get("daemon") != "own":
-            return ()
-        config = {"/etc/libvirt/qemu.conf": QEMU_CONF}
-        return (
-            ServiceSpec("virtlogd", ("virtlogd",), ready="/run/libvirt/virtlogd-sock"),
-            ServiceSpec("libvirtd", ("libvirtd",), files=config, ready="/run/libvirt/libvirt-sock"),
-        )
+        return machine.services() if self.options.get("daemon") == "own" else ()
 
     def render(self, spec: ServerSpec) -> str:
         """The XML; a server that is there keeps its machine type, which its guest knows."""
-        try:
-            machine = parse.machine(self._find(spec.id).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        except NotFound:
-            machine = ""
-        accelerated = self._accelerator.answer().works
-        return domain_xml.domain(spec, accelerated=accelerated, machine=machine or self._machine(accelerated))
+        found = self._accelerator.answer()
+        kind = self._ask("ask for machine types", lambda connection: _machine_type(connection, spec.id, found.kind))
+        return domain_xml.domain(spec, accelerated=found.works, machine=kind)
 
     def define(self, spec: ServerSpec) -> None:
-        """Define or change it."""
-        with self._said(f"define server {spec.name}"):
-            self._refuse_stranger(spec)
-            self._connection.get().defineXMLFlags(self.render(spec), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+        """Define or change it; one that runs is as it was until its next start."""
+        text = self.render(spec)
+
+        def work(connection: Any) -> None:
+            known = _lookup(connection, spec.id)
+            if known is not None and not parse.is_ours(known):
+                raise Conflict(f"cannot define server {spec.name}: another domain on this machine has its id")
+            connection.defineXML(text)
+
+        self._ask(f"define server {spec.name}", work)
 
     def undefine(self, id: str) -> None:
         """Forget it."""
-        with contextlib.suppress(NotFound), self._said(f"undefine server {id}"):
-            domain = self._find(id)
+
+        def work(connection: Any) -> None:
+            domain = _lookup(connection, id)
+            if domain is None or not parse.is_ours(domain):
+                return
             if domain.isActive():
-                raise Conflict(f"cannot undefine server {parse.name(domain)}: it runs", hint="stop it first")
+                raise Conflict(f"cannot undefine server {_title(domain)}: it runs", hint="stop it first")
             domain.undefineFlags(UNDEFINE)
 
+        self._ask(f"undefine server {id}", work, gone=None)
+
     def start(self, id: str) -> None:
-        """Start it."""
-        domain = self._find(id)
-        with self._said(f"start server {parse.name(domain)}"):
+        """Start it, unless that would take memory which others have."""
+
+        def work(domain: Any) -> None:
             if not domain.isActive():
+                _admit(domain)
                 domain.create()
+
+        self._on(id, "start", work, slow=True, done=lambda domain: domain.isActive())
 
     def stop(self, id: str, *, force: bool) -> None:
         """Push the power button, or turn the power off."""
-        domain = self._find(id)
-        with self._said(f"stop server {parse.name(domain)}"):
+
+        def work(domain: Any) -> None:
             if not domain.isActive():
                 return
-            try:
-                if force:
-                    domain.destroy()
-                else:
-                    domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
-            except libvirt.libvirtError:
-                if domain.isActive():
-                    raise
+            if force:
+                domain.destroy()
+            else:
+                domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+
+        verb = "power off" if force else "shut down"
+        self._on(id, verb, work, slow=True, done=lambda domain: not domain.isActive())
 
     def suspend(self, id: str) -> None:
         """Let its processors stand still."""
-        domain = self._running(id, "suspend")
-        with self._said(f"suspend server {parse.name(domain)}"):
-            domain.suspend()
+        self._on(id, "suspend", lambda domain: domain.suspend(), running=True)
 
     def resume(self, id: str) -> None:
         """Let it go on."""
-        domain = self._running(id, "resume")
-        with self._said(f"resume server {parse.name(domain)}"):
+
+        def work(domain: Any) -> None:
             if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
 
+        self._on(id, "resume", work, running=True)
+
     def reset(self, id: str) -> None:
         """Push its reset button."""
-        domain = self._running(id, "reset")
-        with self._said(f"reset server {parse.name(domain)}"):
-            domain.reset()
+        self._on(id, "reset", lambda domain: domain.reset(), running=True)
 
     def state(self, id: str) -> Power:
         """What it does."""
-        domain = self._find(id)
-        with self._said(f"see server {id}"):
-            return connection.power(*domain.state())
+        return self._on(id, "look at", lambda domain: parse.power(*domain.state()))
 
     def list(self) -> Mapping[str, Power]:
-        """All of ours, with one call for the names and one for the states."""
-        with self._said("list servers"):
-            found = self._connection.get().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
-            return {
-                domain.UUIDString(): connection.power(values["state.state"], values["state.reason"])
-                for domain, values in found
-                if domain.name() == domain_xml.name(domain.UUIDString())
-            }
+        """All of ours, in one call."""
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        found = self._ask(
+            "list servers", lambda connection: connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, flags)
+        )
+        return {
+            domain.UUIDString(): parse.power(values["state.state"], values["state.reason"])
+            for domain, values in found
+            if parse.is_ours(domain)
+        }
 
     def stats(self) -> Mapping[str, Usage]:
         """What all running ones use."""
-        with self._said("measure servers"):
-            flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING
-            found = self._connection.get().getAllDomainStats(STATS, flags)
-            return {
-                domain.UUIDString(): parse.usage(values)
-                for domain, values in found
-                if domain.name() == domain_xml.name(domain.UUIDString())
-            }
+        found = self._ask("measure servers", lambda connection: connection.getAllDomainStats(STATS, RUNNING_NOW))
+        return {domain.UUIDString(): parse.usage(values) for domain, values in found if parse.is_ours(domain)}
 
     def watch(self, on_event: Callable[[StateEvent], None]) -> Watch:
         """Hand over every change of state."""
-        return self._connection.watch(on_event)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        return self._events.watch(on_event)
 
     def serial(self, id: str) -> ConsoleStream:
         """Open its serial line."""
-        domain = self._running(id, "open the console of")
-        with self._said(f"open the console of server {parse.name(domain)}"):
-            return SerialStream(self._connection.get(), domain)
+        return self._on(id, "open the console of", SerialStream, running=True)
 
     def screen(self, id: str) -> tuple[str, int]:
         """Where its VNC screen listens."""
-        domain = self._running(id, "open the screen of")
-        with self._said(f"open the screen of server {parse.name(domain)}"):
-            return parse.screen(domain.XMLDesc())
+        return self._on(id, "open the screen of", lambda domain: parse.screen(domain.XMLDesc()), running=True)
 
-    def _machine(self, accelerated: bool) -> str:
-        with self._said("ask for machine types"):
-            kind = "kvm" if accelerated else "qemu"
-            return parse.newest_machine(self._connection.get().getDomainCapabilities(None, "x86_64", "q35", kind))
+    def close(self) -> None:
+        """Close all connections; servers run on."""
+        self._events.close()
+        self._daemon.close()
 
-    def _find(self, id: str) -> libvirt.virDomain:
-        with self._said(f"find server {id}"):
-            domain = self._connection.get().lookupByUUIDString(id)
-        if domain.name() != domain_xml.name(id):
-            raise NotFound(f"cannot find server {id}: the domain with that id is not Origo's")
-        return domain
-
-    def _running(self, id: str, verb: str) -> libvirt.virDomain:
-        domain = self._find(id)
-        if not domain.isActive():
-            raise Conflict(f"cannot {verb} server {parse.name(domain)}: it is stopped", hint="start it first")
-        return domain
-
-    def _refuse_stranger(self, spec: ServerSpec) -> None:
+    def _ask(self, what: str, work: Callable[[Any], Answer], **options: Any) -> Answer:
+        """Do `work` with a connection, with libvirt's errors as ours; with `gone`, that is the answer for no domain."""
         try:
-            self._find(spec.id)
-        except NotFound as error:
-            if error.__cause__ is None:
-                raise Conflict(f"cannot define server {spec.name}: another domain has its id") from None
-
-    @contextlib.contextmanager
-    def _said(self, what: str) -> Iterator[None]:
-        try:
-            yield
+            return self._daemon.call(work, slow=options.get("slow", False))
         except libvirt.libvirtError as error:
-            text = f"cannot {what}: {error.get_error_message()}"
-            code = error.get_error_code()
-            if code == libvirt.VIR_ERR_NO_DOMAIN:
-                raise NotFound(text) from error
-            if "annot allocate memory" in text:
-                raise NoRoom(text, hint="stop a server, or give it less memory") from error
-            if code in (libvirt.VIR_ERR_RPC, libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_NO_CONNECT):
-                raise Unavailable(text, hint="see whether libvirtd runs: origo doctor") from error
-            raise OrigoError(text) from error
+            mapped = failures.as_error(what, error)
+            if "gone" in options and isinstance(mapped, NotFound):
+                return options["gone"]  # type: ignore[no-any-return]
+            raise mapped from error
+
+    def _on(
+        self,
+        id: str,
+        verb: str,
+        work: Callable[[Any], Answer],
+        *,
+        running: bool = False,
+        slow: bool = False,
+        done: Callable[[Any], bool] = lambda domain: False,
+    ) -> Answer:
+        """Do `work` with one of our domains; a failure counts for nothing when it is `done` all the same."""
+
+        def act(connection: Any) -> Answer:
+            domain = _lookup(connection, id)
+            if domain is None or not parse.is_ours(domain):
+                raise NotFound(f"cannot {verb} server {id}: it is not on this machine")
+            if running and not domain.isActive():
+                raise Conflict(f"cannot {verb} server {_title(domain)}: it is stopped", hint="start it first")
+            try:
+                return work(domain)
+            except libvirt.libvirtError as error:
+                if not connection.isAlive():
+                    raise
+                if done(domain):
+                    return None  # type: ignore[return-value]
+                raise failures.as_error(f"{verb} server {_title(domain)}", error) from error
+
+        return self._ask(f"{verb} server {id}", act, slow=slow)
+
+
+def _lookup(connection: Any, id: str) -> Any:
+    try:
+        return connection.lookupByUUIDString(id)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
+            return None
+        raise
+
+
+def _title(domain: Any) -> str:
+    """What people call the server; its id where that cannot be had."""
+    try:
+        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_TITLE, None))
+    except libvirt.libvirtError:
+        return str(domain.UUIDString())
+
+
+def _machine_type(connection: Any, id: str, kind: str) -> str:
+    known = _lookup(connection, id)
+    if known is not None and parse.is_ours(known):
+        return parse.machine(known.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    return parse.newest_machine(_capabilities(connection, kind))
+
+
+def _capabilities(connection: Any, kind: str) -> str:
+    return str(connection.getDomainCapabilities(None, "x86_64", "q35", kind))
+
+
+def _admit(domain: Any) -> None:
+    """Refuse a start for which there is no memory: QEMU takes it page by page, and others would pay for the last."""
+    memory = domain.connect().getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
+    left = memory["free"] + memory.get("buffers", 0) + memory.get("cached", 0)
+    wanted = domain.maxMemory()
+    if wanted > left:
+        raise NoRoom(
+            f"cannot start server {_title(domain)}: it needs {wanted >> 10} MB of memory,"
+            f" and this machine has {left >> 10} MB left",
+            hint="stop a server, or give it less memory",
+            details={"wanted_mb": wanted >> 10, "left_mb": left >> 10},
+        )

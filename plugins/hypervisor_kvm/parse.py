@@ -1,13 +1,73 @@
-"""What libvirt answers, as plain data."""
+"""What libvirt says, as the words of the contract."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import libvirt
 from lxml import etree
+from origo_plugins.hypervisor_kvm import domain_xml
 
-from origo.contracts import Usage
+from origo.contracts import Power, StateEvent, Usage
 from origo.errors import Unavailable
+
+ASLEEP = {
+    libvirt.VIR_DOMAIN_PAUSED_UNKNOWN,
+    libvirt.VIR_DOMAIN_PAUSED_USER,
+    libvirt.VIR_DOMAIN_PAUSED_SAVE,
+    libvirt.VIR_DOMAIN_PAUSED_SNAPSHOT,
+    libvirt.VIR_DOMAIN_PAUSED_MIGRATION,
+}
+"""Why a domain stands still when somebody wanted it so; every other reason is trouble."""
+
+CHANGES = {
+    libvirt.VIR_DOMAIN_EVENT_STARTED: Power.RUNNING,
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: Power.RUNNING,
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: Power.SUSPENDED,
+    libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: Power.SUSPENDED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: Power.STOPPED,
+    libvirt.VIR_DOMAIN_EVENT_CRASHED: Power.CRASHED,
+}
+STOPPED_BY = {
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "shutdown",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "crashed",
+}
+HELD_BY = {
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR: "disk error",
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED_WATCHDOG: "watchdog",
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED_API_ERROR: "hypervisor error",
+}
+
+
+def is_ours(domain: Any) -> bool:
+    """Whether Origo made this domain: the name is our own of exactly this id. No call to the daemon is made."""
+    return bool(domain.name() == domain_xml.name(domain.UUIDString()))
+
+
+def power(state: int, reason: int) -> Power:
+    """What libvirt's state means."""
+    if state == libvirt.VIR_DOMAIN_PAUSED:
+        if reason == libvirt.VIR_DOMAIN_PAUSED_STARTING_UP:
+            return Power.RUNNING
+        return Power.SUSPENDED if reason in ASLEEP else Power.PAUSED
+    return {
+        libvirt.VIR_DOMAIN_NOSTATE: Power.STOPPED,
+        libvirt.VIR_DOMAIN_SHUTOFF: Power.STOPPED,
+        libvirt.VIR_DOMAIN_SHUTDOWN: Power.STOPPING,
+        libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
+        libvirt.VIR_DOMAIN_PMSUSPENDED: Power.SUSPENDED,
+    }.get(state, Power.RUNNING)
+
+
+def change(id: str, event: int, detail: int) -> StateEvent | None:
+    """What libvirt's life cycle event means; None for those that change no state."""
+    if event not in CHANGES:
+        return None
+    if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+        return StateEvent(id, Power.STOPPED, STOPPED_BY.get(detail, ""))
+    if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED and detail in HELD_BY:
+        return StateEvent(id, Power.PAUSED, HELD_BY[detail])
+    return StateEvent(id, CHANGES[event], "crashed" if event == libvirt.VIR_DOMAIN_EVENT_CRASHED else "")
 
 
 def machine(xml: str) -> str:
@@ -18,7 +78,12 @@ def machine(xml: str) -> str:
 
 def newest_machine(capabilities: str) -> str:
     """The full name of the machine type that was asked for by its short one."""
-    return _root(capabilities).findtext("machine", "q35")
+    return str(_root(capabilities).findtext("machine", "q35"))
+
+
+def most_cpus(capabilities: str) -> int:
+    """How many CPUs that machine type may have."""
+    return int(_root(capabilities).find("vcpu").get("max"))
 
 
 def screen(xml: str) -> tuple[str, int]:
@@ -27,14 +92,6 @@ def screen(xml: str) -> tuple[str, int]:
     if graphics is None or int(graphics.get("port", "-1")) < 0:
         raise Unavailable("cannot open the screen: the server has none")
     return graphics.get("listen", "127.0.0.1"), int(graphics.get("port"))
-
-
-def name(domain: libvirt.virDomain) -> str:
-    """What people call the server."""
-    try:
-        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_TITLE, None))
-    except libvirt.libvirtError:
-        return str(domain.UUIDString())
 
 
 def usage(values: Mapping[str, Any]) -> Usage:

@@ -10,7 +10,7 @@ from origo.errors import Unavailable
 from origo.host.local import LocalHost
 from origo.testing.consoles_suite import ConsolesSuite
 from origo.testing.fake_hypervisor import FakeHypervisor
-from origo.testing.hypervisor_suite import HypervisorSuite, Make
+from origo.testing.hypervisor_suite import Disk, HypervisorSuite, Make
 
 
 class FakeFixtures:
@@ -19,8 +19,9 @@ class FakeFixtures:
         return lambda: FakeHypervisor(LocalHost(), {"world": str(tmp_path)})
 
     @pytest.fixture
-    def disk(self, tmp_path: Path) -> DiskSpec:
-        return DiskSpec(str(tmp_path / "disk.qcow2"), "qcow2")
+    def disk_of(self, tmp_path: Path) -> Disk:
+        master = ((str(tmp_path / "master.qcow2"), "qcow2"),)
+        return lambda format: DiskSpec(str(tmp_path / f"disk.{format}"), format, master if format == "qcow2" else ())
 
     @pytest.fixture
     def stranger(self, tmp_path: Path) -> str:
@@ -38,6 +39,7 @@ class TestFakeConsoles(FakeFixtures, ConsolesSuite):
     """Every clause."""
 
     driver = HypervisorSuite.driver
+    disk = HypervisorSuite.disk
     spec = HypervisorSuite.spec
 
 
