@@ -6,7 +6,7 @@ from origo.contracts import Lack, ServiceSpec
 from origo.host import Host
 
 EMULATOR = "qemu-system-x86_64"
-PACKAGES = {EMULATOR: "qemu-system-x86", "qemu-img": "qemu-utils"}
+PACKAGES = {EMULATOR: "qemu-system-x86"}
 DAEMONS = {"libvirtd": "libvirt-daemon-system", "virtlogd": "libvirt-daemon-system"}
 
 QEMU_CONF = """# Written by Origo at each start of its own libvirtd.
