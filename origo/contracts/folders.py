@@ -128,6 +128,11 @@ class FolderStorage(Storage):
                 hint="name an empty folder, or one that is not there yet",
             )
 
+    def _is_foreign(self, pool: PoolSpec) -> bool:
+        """Whether what lies at the pool's path is another pool or anything else, which is to be left."""
+        marked = self.host.exists(f"{pool.path}/{MARKER}")
+        return not self._ours(pool) and (marked or bool(self._strangers(pool)))
+
     def _strangers(self, pool: PoolSpec) -> tuple[str, ...]:
         """What is in the pool besides empty areas, its marker, and the engine's own notes if there is a marker."""
         if not self.host.exists(pool.path):

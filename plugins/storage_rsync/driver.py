@@ -3,7 +3,7 @@
 from origo_plugins.storage_rsync import commands, parse
 
 from origo.contracts import Facts, Lack, PoolSpec, PoolUsage
-from origo.contracts.folders import MARKER, FolderStorage
+from origo.contracts.folders import FolderStorage
 from origo.errors import CommandFailed, Conflict, NotFound
 
 
@@ -43,9 +43,7 @@ class RsyncStorage(FolderStorage):
 
     def destroy(self, pool: PoolSpec) -> None:
         """Remove an empty pool, and its folder unless something is mounted there."""
-        if not self.host.exists(pool.path):
-            return
-        if not self._ours(pool) and (self.host.exists(f"{pool.path}/{MARKER}") or self._strangers(pool)):
+        if not self.host.exists(pool.path) or self._is_foreign(pool):
             return
         self._unmake(pool)
         if not self.host.list(pool.path) and self._file_system(pool).mount != pool.path:
