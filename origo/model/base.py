@@ -4,7 +4,8 @@ import json
 import threading
 import time
 import uuid
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import peewee
 
@@ -85,8 +86,27 @@ class JSONField(peewee.TextField):
         return None if value is None else json.loads(value)
 
 
+class Select(peewee.ModelSelect):
+    """A query whose rows are all read before the first is looked at.
+
+    A loop over rows that are still being read holds its view of the database; once another thread has written, SQLite
+    refuses every change in that loop at once ("database is locked").
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        len(self)
+        return iter(super().__iter__())
+
+
 class Row(peewee.Model):
     """A row without behaviour."""
+
+    if not TYPE_CHECKING:  # the type stays that of peewee's own
+
+        @classmethod
+        def select(cls, *fields: Any) -> Select:
+            """A query for these columns, or for whole rows."""
+            return Select(cls, fields or cls._meta.sorted_fields, is_default=not fields)
 
     class Meta:
         database = database

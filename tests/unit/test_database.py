@@ -94,3 +94,17 @@ def test_every_commit_is_on_disk_before_it_returns_and_references_hold(path: Pat
         model.Token.create(user="nobody", name="t", secret="s")  # noqa: S106
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT COUNT(*) FROM token").fetchone() == (0,)
+
+
+def test_rows_that_are_looped_over_may_be_changed_though_others_write_meanwhile() -> None:
+    database.connect(reuse_if_open=True)
+    for number in range(300):
+        add(str(number))
+    for count, row in enumerate(Label.select().order_by(Label.label)):
+        if count < 3:
+            other = threading.Thread(target=lambda count=count: (add(f"other-{count}"), database.close()))
+            other.start()
+            other.join(5)
+        with database.atomic():
+            Label.update(created=2.0).where(Label.label == row.label).execute()
+    assert Label.select().where(Label.created == 2.0).count() == 300
