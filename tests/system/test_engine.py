@@ -170,22 +170,3 @@ def list_events(engine: EngineWorld, after: int) -> list[dict[str, str]]:
         found.append(value)
         place += len(said[place:]) - len(said[place:].lstrip())
     return found
-
-
-def test_a_full_pool_ends_a_clone_an_import_and_a_build_in_a_sentence_with_nothing_left(
-    engine: EngineWorld, tmp_path: Path
-) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    small.chmod(0o711)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0711", "tmpfs", str(small)], check=True)
-    try:
-        engine.json("pools", "create", "small", "--path", str(small / "pool"))
-        source = tmp_path / "disk.raw"
-        source.write_bytes(b"\0" * 510 + b"\x55\xaa" + os.urandom(8 << 20))
-        said = engine.refused("images", "import", "big", str(source), "--pool", "small")
-        assert "room" in said or "full" in said or "space" in said
-        assert engine.json("images", "list", "-q", "big") == []
-        assert list((small / "pool" / "images").iterdir()) == []
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
