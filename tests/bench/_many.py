@@ -107,7 +107,7 @@ def _make_worlds(home: Path, places: dict[str, Path], servers: list[dict[str, An
             (place / area).mkdir(parents=True)
     for row in servers:
         place = places[row["node"]]
-        (place / "servers" / f"{row['id']}.json").write_text("{}")
+        (place / "servers" / f"{row['id']}.json").write_text('{"memory_mb": 64}')
         if row["power"] == "running":
             (place / "power" / row["id"]).write_text("running")
     restless = [

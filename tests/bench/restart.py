@@ -19,7 +19,7 @@ from tests.bench._figures import median, show, spread
 
 SERVERS, NODES = 20_000, 1_000
 UNFINISHED = 1_000
-MORE = 500
+MORE = 200
 """Operations beyond those, since every start that is cut off finishes some."""
 ROUNDS = 3
 MOST_SECONDS = 3
@@ -88,7 +88,7 @@ def _await(engine: Engine, home: Path, wanted: dict[str, str]) -> list[str]:
     end = time.monotonic() + PATIENCE
     while _count(home, "ended IS NULL") and time.monotonic() < end:
         time.sleep(0.2)
-    if (ended := _count(home, "status = 'done'")) != len(wanted):
+    if (ended := _count(home, f"status = 'done' AND id <= {len(wanted)}")) != len(wanted):
         return [f"{len(wanted)} operations were asked for, {ended} are done"]
     lost = []
     with contextlib.closing(sqlite3.connect(home / "origo.db")) as database:
