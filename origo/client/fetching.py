@@ -17,6 +17,8 @@ from origo.errors import BadInput, Cancelled, NoRoom, Unavailable
 REDIRECTS = 5
 TIMEOUT = httpx2.Timeout(60, connect=10)
 CHUNK = 1 << 20
+AS_IT_IS = {"Accept-Encoding": "identity"}
+"""What is saved is what was sent, so nothing may be compressed on its way."""
 
 
 def download(url: str, path: str, *, sha256: str = "", room_bytes: int, private: bool = False) -> None:
@@ -52,7 +54,7 @@ def _open(http: httpx2.Client, url: str, checked: bool) -> httpx2.Response:
             raise BadInput(f"cannot download {here}: it is no http or https address")
         if checked:
             _refuse_private(here, _addresses(parts.hostname))
-        response = http.send(http.build_request("GET", here), stream=True)
+        response = http.send(http.build_request("GET", here, headers=AS_IT_IS), stream=True)
         if checked:
             # Once more, since the name may have been given another address meanwhile.
             _refuse_private(here, [_peer(response)])

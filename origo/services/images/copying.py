@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from origo import client, disks
 from origo.contracts import Place
 from origo.errors import BadInput, NotFound
-from origo.model import Image
+from origo.model import Image, database
 from origo.operations.base import Context
 from origo.operations.core import Core
 from origo.services import pools, quotas
@@ -73,6 +73,8 @@ class Fetch(ImageStep):
             room_bytes=ctx.core.local.space(ctx.core.config.path("incoming")).free_bytes,
             private=ctx.by == SYSTEM.id,
         )
+        # Who examines it has no rights here, and nobody else comes through the folder above.
+        ctx.core.local.protect(self.target(ctx), mode=0o644)
 
     def undo(self, ctx: Context) -> None:
         ctx.core.local.remove(self.target(ctx))
@@ -92,12 +94,13 @@ class Convert(ImageStep):
         file = ctx.data["source"] or Fetch(self.image).target(ctx)
         room = pools.driver(ctx.core, image.pool).usage(pools.spec(image.pool)).free_bytes
         facts = disks.examine(ctx.core.local, file, user=NOBODY, room_bytes=room)
-        more = facts.size_bytes - image.size_bytes
-        quotas.check(image.owner_id, f"import image {image.name}", disk_bytes=more)
         iso = facts.format == "iso"
-        image.content, image.format = ("iso", "raw") if iso else ("disk", "qcow2")
-        image.size_bytes = facts.size_bytes
-        image.save()
+        with database.atomic():
+            more = facts.size_bytes - image.size_bytes
+            quotas.check(image.owner_id, f"import image {image.name}", disk_bytes=more)
+            image.content, image.format = ("iso", "raw") if iso else ("disk", "qcow2")
+            image.size_bytes = facts.size_bytes
+            image.save()
         target = pools.path(ctx.core, image)
         disks.import_file(ctx.core.local, file, target, facts=facts, user=NOBODY, target_format=image.format)
         image.allocated_bytes = ctx.core.local.stat(target).allocated_bytes
