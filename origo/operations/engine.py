@@ -124,8 +124,10 @@ class Engine:
         if self._stopping:
             return
         columns = (OperationRow.id, OperationRow.status, OperationRow.locks, OperationRow.cancel)
-        rows = list(OperationRow.select(*columns).where(OperationRow.status << UNFINISHED).order_by(OperationRow.id))
+        unfinished = OperationRow.select(*columns).where(OperationRow.status << UNFINISHED).order_by(OperationRow.id)
         with self._guard:
+            # Read under the guard: what is submitted at this moment is either among them or joins afterwards.
+            rows = list(unfinished)
             self._started = True
             self._cancelled.update(row.id for row in rows if row.cancel)
             for row in sorted(rows, key=lambda row: row.status == "queued"):
