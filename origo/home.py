@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from origo.errors import Conflict
+from origo.errors import BadInput, Conflict
 
 MARKER = ".origo-home"
 FOLDERS = {
@@ -18,11 +18,21 @@ FOLDERS = {
 }
 
 
+LONGEST = 107 - len("/run/consoles/0123456789abcdef.sock")
+"""The kernel takes no longer name for a unix socket than 107 bytes; this is what is left for the home's own path."""
+
+
 class Home:
     """A home that this daemon has for itself until `release`."""
 
     def __init__(self, path: Path) -> None:
-        """Make the home where there is none. Raises Conflict where there is something else, or another daemon."""
+        """Make the home where there is none. Raises BadInput for too long a path, Conflict where there is something
+        else, or another daemon."""
+        if len(os.fsencode(path)) > LONGEST:
+            raise BadInput(
+                f"cannot use {path} as a home: its sockets' names would be too long for the kernel",
+                hint=f"name a folder whose path has at most {LONGEST} bytes",
+            )
         self.path = path
         make(path)
         self._lock = os.open(path / MARKER, os.O_RDWR | os.O_CLOEXEC)

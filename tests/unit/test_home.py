@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from origo import home
-from origo.errors import Conflict
+from origo.errors import BadInput, Conflict
 
 
 def test_a_second_daemon_on_one_home_is_refused_with_a_sentence(tmp_path: Path) -> None:
@@ -28,3 +28,9 @@ def test_keys_are_for_root_only_and_the_home_can_be_passed_through(tmp_path: Pat
     modes = {name: (tmp_path / "home" / name).stat().st_mode & 0o777 for name in home.FOLDERS}
     assert modes == home.FOLDERS
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o711
+
+
+def test_a_path_that_is_too_long_for_the_sockets_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="would be too long for the kernel"):
+        home.Home(tmp_path / ("x" * 100))
+    assert not any(tmp_path.iterdir())
