@@ -4,14 +4,15 @@ import ipaddress
 import secrets as random
 import threading
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from origo.contracts import ConnectionSpec, Desired, NetworkSpec
 from origo.contracts import Network as NetworkDriver
-from origo.errors import Conflict, NoRoom
-from origo.model import Connection, Network, Server, new_id
+from origo.errors import Conflict, NoRoom, OrigoError
+from origo.model import Connection, Network, Server, database, new_id
 from origo.operations.core import Core
-from origo.services import access, listing, naming
+from origo.services import access, issues, listing, naming
 from origo.services.access import Actor
 
 _applying = threading.Lock()
@@ -36,20 +37,22 @@ def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
 def create(core: Core, actor: Actor, body: Any) -> dict[str, Any]:
     """Add a network of the actor's; its bridge is there as soon as a server is connected to it."""
     access.require(actor, "networks.manage")
-    if Network.select().where((Network.owner == actor.id) & (Network.name == body.name)).exists():
-        raise Conflict(f"cannot create network {body.name}: there is a network of that name")
-    return show_row(_add(core, actor.id, body.name, nat=body.nat))
+    with database.atomic():
+        if Network.select().where((Network.owner == actor.id) & (Network.name == body.name)).exists():
+            raise Conflict(f"cannot create network {body.name}: there is a network of that name")
+        return show_row(_add(core, actor.id, body.name, nat=body.nat))
 
 
 def delete(core: Core, actor: Actor, id: str) -> None:
     """Remove a network that no server is connected to."""
     access.require(actor, "networks.manage")
     network = listing.find(Network, "network", id, actor)
-    user = Connection.select(Connection, Server).join(Server).where(Connection.network == network).first()
-    if user is not None:
-        where = " (in the trash)" if user.server.state == "trashed" else ""
-        raise Conflict(f"cannot delete network {network.name}: server {user.server.name}{where} is connected to it")
-    network.delete_instance()
+    with database.atomic():
+        user = Connection.select(Connection, Server).join(Server).where(Connection.network == network).first()
+        if user is not None:
+            where = " (in the trash)" if user.server.state == "trashed" else ""
+            raise Conflict(f"cannot delete network {network.name}: server {user.server.name}{where} is connected to it")
+        network.delete_instance()
 
 
 def show_row(network: Network) -> dict[str, Any]:
@@ -139,12 +142,45 @@ def apply(core: Core, connections: frozenset[str], up: Mapping[str, bool] | None
 
 
 def apply_all(core: Core) -> None:
-    """Make the host agree with all rows, such as after a start of the daemon."""
+    """Make the host agree with all rows, such as after a start of the daemon.
+
+    Where that is refused as a whole each network is tried alone, so that one in conflict with something on the host
+    is an issue of its own and keeps no other from working.
+    """
     with _applying:
         wanted = desired()
-        driver(core).apply(wanted, None)
+        try:
+            driver(core).apply(wanted, None)
+            refused = set()
+        except OrigoError:
+            refused = {id for id in wanted.networks if not _apply_one(core, wanted, id)}
+        for id in wanted.networks.keys() - refused:
+            issues.end(core.events, f"network/{id}")
+        working = _only(wanted, wanted.networks.keys() - refused)
         running = core.supervisor.states()
-        _run_services(core, wanted, {name for name in running if name.startswith("network-")})
+        _run_services(core, working, {name for name in running if name.startswith("network-")})
+
+
+def _apply_one(core: Core, wanted: Desired, id: str) -> bool:
+    """Make the host agree with one network and its connections; where it refuses there is an issue."""
+    alone = _only(wanted, {id})
+    try:
+        driver(core).apply(alone, frozenset({id, *alone.connections}))
+    except OrigoError as error:
+        network = Network.get_by_id(id)
+        about = {"noun": "networks", "target": id, "owner": network.owner_id, "severity": "error"}
+        said = f"cannot bring up network {network.name}: {error.message}"
+        issues.raise_(core.events, f"network/{id}", said, remedy=error.hint, **about)
+        return False
+    return True
+
+
+def _only(wanted: Desired, networks: AbstractSet[str]) -> Desired:
+    """Of what is to be, these networks and their connections."""
+    return Desired(
+        networks={id: one for id, one in wanted.networks.items() if id in networks},
+        connections={id: one for id, one in wanted.connections.items() if one.network in networks},
+    )
 
 
 def _run_services(core: Core, wanted: Desired, known: set[str]) -> None:
