@@ -7,7 +7,7 @@ from pathlib import Path
 
 from origo import api, log, model
 from origo.config import Config
-from origo.errors import OrigoError
+from origo.errors import Internal, OrigoError
 from origo.events import Events
 from origo.home import Home
 from origo.host.local import LocalHost
@@ -17,11 +17,15 @@ from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes, pools
-from origo.services.servers import power
+from origo.services.servers import power, shutdowns
 from origo.supervise import Supervisor
 from origo.web import Web
 
 _log = log.get("app")
+
+DAY = 86400.0
+SETTLE_SECONDS = 60.0
+"""How long a stop waits for a start that is under way."""
 
 
 class App:
@@ -34,19 +38,23 @@ class App:
         self.follower = power.Follower(core)
         self.ready = threading.Event()
         """Set once everything is as the rows say, after a start."""
+        self._stopping = threading.Event()
+        self._settling = threading.Thread(target=self._settle, name="settle", daemon=True)
 
     def start(self) -> None:
         """Answer requests at once, and behind them make the world as the rows say it is."""
         self.web.start()
-        threading.Thread(target=self._settle, name="settle", daemon=True).start()
+        self._settling.start()
 
     def stop(self, *, guests: bool) -> None:
         """Stop; with `guests` every server is shut down before and all programs end, else they stay as they are."""
+        self._stopping.set()
+        self.follower.stopping = True
         self.web.stop()
         self.core.operations.stop()
-        self.follower.stopping = True
+        self._settling.join(timeout=SETTLE_SECONDS)
         if guests:
-            power.shut_down_all(self.core, self.core.config["shutdown_seconds"])
+            shutdowns.shut_down_all(self.core, self.core.config["shutdown_seconds"])
         self.follower.stop()
         self.core.drivers.close()
         if guests:
@@ -61,21 +69,35 @@ class App:
         self._attempt("programs", lambda: nodes.start_programs(core))
         self._attempt("pools", lambda: pools.ensure_first(core))
         self._attempt("networks", lambda: networks.apply_all(core))
-        self._attempt("front", lambda: core.supervisor.ensure(front.service(core)))
+        self._attempt("front", self._open_front)
         self._attempt("power", self.follower.start)
         core.operations.start()
         self._attempt("restore", lambda: power.restore(core))
         self.ready.set()
         _log.info("ready", home=str(self.home.path))
+        while not self._stopping.wait(DAY):
+            self._attempt("front", self._open_front)
         model.database.close()
 
+    def _open_front(self) -> None:
+        """Start nginx; asked again every day, it goes on with a new certificate when the old one is near its end."""
+        self.core.supervisor.ensure(front.service(self.core))
+
     def _attempt(self, name: str, part: Callable[[], None]) -> None:
+        """Do one part of the start; one that fails is an issue and keeps no other from starting."""
+        if self._stopping.is_set():
+            return
         try:
             part()
             issues.end(self.core.events, f"start/{name}")
-        except OrigoError as error:
-            _log.error("cannot start a part", part=name, error=error.message)
-            issues.raise_(self.core.events, f"start/{name}", error.message, remedy=error.hint, severity="error")
+        except Exception as error:
+            known = (
+                error
+                if isinstance(error, OrigoError)
+                else Internal(f"cannot start {name}: internal error, see the log")
+            )
+            _log.error("cannot start a part", part=name, error=known.message, exc_info=known is not error)
+            issues.raise_(self.core.events, f"start/{name}", known.message, remedy=known.hint, severity="error")
 
 
 def build(config: Config) -> App:

@@ -34,7 +34,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("guests_nat", bool, True, "Whether a new network lets its servers reach the world outside."),
     Setting("memory_reserve_mb", int, 512, "Memory of this machine that servers never get, in MB."),
     Setting("workers", int, 8, "Operations that run at the same moment; the others wait their turn."),
-    Setting("shutdown_seconds", int, 60, "How long a guest may take to shut down when the engine is stopped for good."),
+    Setting(
+        "shutdown_seconds", int, 60, "How long a guest may take to shut down until it is an issue, or powered off."
+    ),
     Setting("cache", str, "/var/cache/origo", "Where packages and trees of stack builds are kept between builds."),
     Setting("plugin_folder", str, "/usr/lib/origo/plugins", "Where plugins outside Python's packages are looked for."),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import peewee
 
-from origo.errors import BadInput, Conflict
+from origo.errors import BadInput, Conflict, NotFound
 from origo.model import CatalogMaster, Disk, Image, Server, new_id
 from origo.operations.base import Context, Cost, Lock, Mode, Operation, Step
 from origo.services import listing, quotas
@@ -121,7 +121,9 @@ class ChangesImage(Operation):
         self.check(ctx)
 
     def check(self, ctx: Context) -> None:
-        image = Image.get_by_id(ctx.args["image"])
+        image = Image.get_or_none(Image.id == ctx.args["image"])
+        if image is None:
+            raise NotFound(f"cannot {self.verb} image {ctx.args['image']}: it is gone")
         if image.state not in self.allowed:
             raise Conflict(f"cannot {self.verb} image {image.name}: it is {_IS[image.state]}")
         self.check_use(ctx, image)
@@ -236,6 +238,11 @@ class UndeleteImage(ChangesImage):
     kind = "images.undelete"
     verb = "undelete"
     allowed = ("trashed",)
+
+    def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
+        image = Image.get_by_id(ctx.args["image"])
+        quotas.check(image.owner_id, f"undelete image {image.name}", disk_bytes=image.size_bytes)
 
     def check_use(self, ctx: Context, image: Image) -> None:
         _check_no_server(image, self.verb)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from origo.errors import Conflict
+from origo.errors import Conflict, NotFound
 from origo.model import Connection, Image, Server
 from origo.operations.base import Context, Cost, Lock, Operation, Step
 from origo.services import listing, nodes, quotas
@@ -30,6 +30,9 @@ class CreateServer(Operation):
 
     def locks(self, ctx: Context) -> list[Lock]:
         return [Lock(f"server/{ctx.data['server']}"), *parts.masters(ctx.data)]
+
+    def check(self, ctx: Context) -> None:
+        parts.check_masters(ctx.data)
 
     def steps(self, ctx: Context) -> list[Step]:
         start = [steps.Start(ctx.data["server"])] if ctx.data["start"] else []
@@ -77,7 +80,9 @@ class ServerOperation(Operation):
         """Raise NoRoom when the server's node has too little of something."""
 
     def check(self, ctx: Context) -> None:
-        server = Server.get_by_id(ctx.args["server"])
+        server = Server.get_or_none(Server.id == ctx.args["server"])
+        if server is None:
+            raise NotFound(f"cannot {self.verb} server {ctx.args['server']}: it is gone")
         if server.state != self.state:
             raise Conflict(f"cannot {self.verb} server {server.name}: it is {_STATES[server.state]}")
         if server.power not in self.powers:
@@ -89,7 +94,7 @@ class ServerOperation(Operation):
 
 
 class StartServer(ServerOperation):
-    """A stopped server runs, connected."""
+    """A stopped server runs, connected; with `suspended` among its arguments it stands still at once, as it did."""
 
     kind = "servers.start"
     verb = "start"
@@ -100,6 +105,8 @@ class StartServer(ServerOperation):
         super().prepare(ctx)
         ctx.data |= wiring(ctx.args["server"], up=ctx.data["was_desired"] != "stopped")
         ctx.data["was"] = Server.get_by_id(ctx.args["server"]).power
+        if ctx.args.get("suspended"):
+            Server.update(desired="suspended").where(Server.id == ctx.args["server"]).execute()
 
     def admit(self, ctx: Context, server: Server) -> None:
         if server.desired == "stopped" and server.power != "running":
@@ -108,7 +115,8 @@ class StartServer(ServerOperation):
     def steps(self, ctx: Context) -> list[Step]:
         data = ctx.data
         connect = [Connect(data["connections"], data["before"])] if data["connections"] else []
-        return [*connect, steps.Start(ctx.args["server"], was=data["was"])]
+        suspend = [steps.Suspend(ctx.args["server"])] if ctx.args.get("suspended") else []
+        return [*connect, steps.Start(ctx.args["server"], was=data["was"]), *suspend]
 
     def cost(self, ctx: Context) -> Cost:
         server = Server.get_by_id(ctx.args["server"])
@@ -198,11 +206,14 @@ class EditServer(ServerOperation):
         changes = ctx.args["changes"]
         if changes.get("name", server.name) != server.name:
             listing.check_free(Server, "server", changes["name"], server.owner_id)
-        more_mb = changes.get("memory_mb", server.memory_mb) - server.memory_mb
-        more_cpus = changes.get("cpus", server.cpus) - server.cpus
-        quotas.check(server.owner_id, f"edit server {server.name}", memory_mb=more_mb, cpus=more_cpus)
-        if server.desired != "stopped" and more_mb > 0:
-            nodes.admit(ctx.core, server.node, f"edit server {server.name}", more_mb)
+        self.afford(ctx, server)
+
+    def afford(self, ctx: Context, server: Server) -> None:
+        """Raise QuotaExceeded or NoRoom; asked first, and once more in the transaction that takes it."""
+        cost = self.cost(ctx)
+        quotas.check(server.owner_id, f"edit server {server.name}", memory_mb=cost.memory_mb, cpus=cost.cpus)
+        if server.desired != "stopped" and cost.memory_mb > 0:
+            nodes.admit(ctx.core, server.node, f"edit server {server.name}", cost.memory_mb)
 
     def steps(self, ctx: Context) -> list[Step]:
         return [steps.Define(ctx.args["server"], new=False, changes=ctx.args["changes"])]
@@ -216,6 +227,7 @@ class EditServer(ServerOperation):
         )
 
     def finish(self, ctx: Context) -> None:
+        self.afford(ctx, Server.get_by_id(ctx.args["server"]))
         Server.update(**ctx.args["changes"]).where(Server.id == ctx.args["server"]).execute()
 
 
@@ -231,6 +243,10 @@ class WholeServer(ServerOperation):
             )
         ctx.data.update(parts.describe(server))
         super().prepare(ctx)
+
+    def check(self, ctx: Context) -> None:
+        super().check(ctx)
+        parts.check_disks(ctx.data, self.verb)
 
     def locks(self, ctx: Context) -> list[Lock]:
         return [*super().locks(ctx), *(Lock(f"image/{image}") for image in ctx.data["images"])]
@@ -264,7 +280,7 @@ class UndeleteServer(WholeServer):
         super().prepare(ctx)
         server = Server.get_by_id(ctx.args["server"])
         listing.check_free(Server, "server", server.name, server.owner_id)
-        quotas.check(server.owner_id, f"undelete server {server.name}", memory_mb=server.memory_mb, cpus=server.cpus)
+        parts.afford([ctx.data], f"undelete server {server.name}")
 
     def steps(self, ctx: Context) -> list[Step]:
         return parts.restoration(ctx.data)

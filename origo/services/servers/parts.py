@@ -79,6 +79,33 @@ def describe(server: Server) -> dict[str, Any]:
     }
 
 
+def check_disks(known: dict[str, Any], verb: str) -> None:
+    """Raise Conflict when a server got another disk since it was described, such as by a rebuild before its turn."""
+    server = Server.get_by_id(known["server"])
+    if describe(server)["images"] != known["images"]:
+        raise Conflict(f"cannot {verb} server {server.name}: its disks changed meanwhile", hint="try again")
+
+
+def check_masters(made: dict[str, Any]) -> None:
+    """Raise Conflict when a master that a disk is to be cloned from went into the trash meanwhile."""
+    for master in Image.select().where(Image.id.in_([disk["master"] for disk in made["disks"]])):
+        image_operations.check_ready(master, "clone")
+
+
+def afford(known: list[dict[str, Any]], what: str) -> None:
+    """Raise QuotaExceeded when these servers in the trash, of one owner, are more than may be used besides."""
+    servers = list(Server.select().where(Server.id.in_([one["server"] for one in known])))
+    images = Image.select().where(Image.id.in_([image for one in known for image in one["images"]]))
+    if servers:
+        quotas.check(
+            servers[0].owner_id,
+            what,
+            memory_mb=sum(server.memory_mb for server in servers),
+            cpus=sum(server.cpus for server in servers),
+            disk_bytes=sum(image.size_bytes for image in images),
+        )
+
+
 def deletion(known: dict[str, Any]) -> list[Step]:
     """The steps that put a server into the trash."""
     server = known["server"]

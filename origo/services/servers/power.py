@@ -3,20 +3,25 @@
 import queue
 import threading
 import time
+from typing import Any
 
 from origo import log, model
 from origo.contracts import Power, StateEvent, Watch
-from origo.errors import OrigoError
+from origo.errors import NotFound, OrigoError
 from origo.model import Node, Server
 from origo.operations.core import Core
 from origo.services import networks, nodes
 from origo.services.access import SYSTEM
-from origo.services.servers import operations, states
+from origo.services.servers import operations, shutdowns, states
 
 _log = log.get("power")
 
 AGAIN_SECONDS = 60
 """All states are asked for again after this long, should an event have been lost."""
+
+NOTHING = StateEvent("", Power.RUNNING)
+LOST = StateEvent("")
+"""What a driver says when events may have been lost."""
 
 
 class Follower:
@@ -32,10 +37,10 @@ class Follower:
 
     def start(self) -> None:
         """Follow every node from now on; what changed meanwhile is found out first."""
+        self._thread.start()
         for node in Node.select():
             self._watches.append(nodes.hypervisor(self.core, node).watch(self._events.put))
         self.resync()
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop following."""
@@ -60,60 +65,59 @@ class Follower:
                     self._note(StateEvent(row.id, state))
 
     def _run(self) -> None:
-        asked = time.monotonic()
+        asked = reminded = time.monotonic()
         while True:
             try:
-                event = self._events.get(timeout=AGAIN_SECONDS)
+                event = self._events.get(timeout=shutdowns.AGAIN_SECONDS)
             except queue.Empty:
-                event = StateEvent("")
+                event = NOTHING
             if event is None:
                 break
             try:
                 if event.id:
                     self._note(event)
-                if not event.id or time.monotonic() - asked > AGAIN_SECONDS:
-                    self.resync()
+                if event == LOST or time.monotonic() - asked > AGAIN_SECONDS:
                     asked = time.monotonic()
+                    self.resync()
+                if not self.stopping and time.monotonic() - reminded > shutdowns.AGAIN_SECONDS:
+                    reminded = time.monotonic()
+                    shutdowns.remind(self.core)
             except Exception:
                 _log.exception("cannot note a state", server=event.id)
         model.database.close()
 
     def _note(self, event: StateEvent) -> None:
-        if not states.record(self.core, event.id, event.state):
+        if event.state is Power.STOPPED and not self._is_stopped(event.id):
             return
-        if event.state is Power.STOPPED and not self.stopping:
+        if states.record(self.core, event.id, event.state) and event.state is Power.STOPPED and not self.stopping:
             self._stopped(event)
+
+    def _is_stopped(self, server: str) -> bool:
+        """Whether it is stopped now: the event may be old, and the server have been started since."""
+        row = Server.get_or_none(Server.id == server)
+        try:
+            return row is None or nodes.hypervisor(self.core, row.node).state(server) is Power.STOPPED
+        except NotFound:
+            return True
 
     def _stopped(self, event: StateEvent) -> None:
         if event.reason == "shutdown":
             Server.update(desired="stopped").where((Server.id == event.id) & (Server.state == "ready")).execute()
-        networks.apply(self.core, frozenset(operations.connections(event.id)))
+        try:
+            networks.apply(self.core, frozenset(operations.connections(event.id)))
+        except OrigoError as error:
+            _log.warning("cannot take back the addresses of a server", server=event.id, error=error.message)
 
 
 def restore(core: Core) -> None:
-    """Ask for a start of every server that is to run and does not, in the order of the stacks."""
-    wanted = (Server.state == "ready") & (Server.power == "stopped") & (Server.desired != "stopped")
+    """Ask for a start of every server that is to run or to be suspended and is not, in the order of the stacks."""
+    down = Server.power.in_(("stopped", "crashed"))
+    wanted = (Server.state == "ready") & down & (Server.desired != "stopped")
     for server in Server.select().where(wanted).order_by(Server.position, Server.created):
-        args = {"server": server.id, "owner": server.owner_id}
+        args: dict[str, Any] = {"server": server.id, "owner": server.owner_id}
+        if server.desired == "suspended":
+            args["suspended"] = True
         try:
             core.operations.submit(operations.StartServer(), args, by=SYSTEM.id)
-            if server.desired == "suspended":
-                core.operations.submit(operations.SuspendServer(), args, by=SYSTEM.id)
         except OrigoError as error:
             core.events.emit("server.not-restored", "servers", server.id, owner=server.owner_id, sentence=error.message)
-
-
-def shut_down_all(core: Core, seconds: float) -> None:
-    """Shut every guest down, last started first, and power off what still runs after `seconds`."""
-    running = list(Server.select().where(Server.power != "stopped").order_by(Server.position.desc()))
-    for server in running:
-        driver = nodes.hypervisor(core, server.node)
-        if driver.state(server.id) in (Power.SUSPENDED, Power.PAUSED):
-            driver.resume(server.id)
-        driver.stop(server.id, force=False)
-    deadline = time.monotonic() + seconds
-    while running and time.monotonic() < deadline:
-        time.sleep(0.2)
-        running = [one for one in running if nodes.hypervisor(core, one.node).state(one.id) is not Power.STOPPED]
-    for server in running:
-        nodes.hypervisor(core, server.node).stop(server.id, force=True)

@@ -53,6 +53,14 @@ class RebuildServer(ServerOperation):
         )
         ctx.data.update(old=old.id, new=new.id, master=old.master_id)
 
+    def check(self, ctx: Context) -> None:
+        super().check(ctx)
+        if "old" not in ctx.data:
+            return
+        disk = Disk.get((Disk.server == ctx.args["server"]) & (Disk.role == "system"))
+        if disk.image_id != ctx.data["old"]:
+            raise Conflict(f"cannot rebuild server {disk.server.name}: it was rebuilt meanwhile")
+
     def locks(self, ctx: Context) -> list[Lock]:
         images = [Lock(f"image/{ctx.data['old']}"), Lock(f"image/{ctx.data['new']}")]
         return [*super().locks(ctx), *images, Lock(f"image/{ctx.data['master']}", Mode.SHARED)]

@@ -4,7 +4,7 @@ import secrets as random
 import time
 from typing import Any
 
-from origo.errors import Conflict
+from origo.errors import Conflict, NotFound
 from origo.model import CatalogMaster, CatalogStack, Label, Server, Stack
 from origo.operations.base import Context, Cost, Lock, Operation, Step
 from origo.services import listing, naming, nodes
@@ -51,6 +51,12 @@ class InstallStack(Operation):
         servers = [Lock(f"server/{made['server']}") for made in ctx.data["servers"]]
         return [Lock(f"stack/{ctx.data['stack']}"), *servers, *locks.values()]
 
+    def check(self, ctx: Context) -> None:
+        if CatalogStack.get_or_none(CatalogStack.id == ctx.args["entry"]) is None:
+            raise NotFound(f"cannot install {ctx.args['name']}: its stack was taken out of the catalog meanwhile")
+        for made in ctx.data["servers"]:
+            parts.check_masters(made)
+
     def steps(self, ctx: Context) -> list[Step]:
         made = ctx.data["servers"]
         files = [step for one in made for step in (WriteSeed(one["server"]), *parts.creation(one))]
@@ -89,10 +95,14 @@ class StackOperation(Operation):
         ctx.data["servers"] = [parts.describe(server) for server in servers]
 
     def check(self, ctx: Context) -> None:
-        stack = Stack.get_by_id(ctx.args["stack"])
+        stack = Stack.get_or_none(Stack.id == ctx.args["stack"])
+        if stack is None:
+            raise NotFound(f"cannot {self.verb} stack {ctx.args['stack']}: it is gone")
         if stack.state != self.state:
             where = {"creating": "still being made", "ready": "not in the trash", "trashed": "in the trash"}
             raise Conflict(f"cannot {self.verb} stack {stack.name}: it is {where[stack.state]}")
+        for known in ctx.data.get("servers", ()):
+            parts.check_disks(known, f"{self.verb} the stack of")
 
     def locks(self, ctx: Context) -> list[Lock]:
         servers = [Lock(f"server/{known['server']}") for known in ctx.data["servers"]]
@@ -196,6 +206,7 @@ class UndeleteStack(StackOperation):
         super().prepare(ctx)
         stack = Stack.get_by_id(ctx.args["stack"])
         listing.check_free(Stack, "stack", stack.name, stack.owner_id)
+        parts.afford(ctx.data["servers"], f"undelete stack {stack.name}")
 
     def steps(self, ctx: Context) -> list[Step]:
         return [step for known in ctx.data["servers"] for step in parts.restoration(known)]
