@@ -105,7 +105,9 @@ def test_a_stop_of_the_engine_powers_off_at_its_deadline(core: Core) -> None:
 
 def test_a_server_that_the_hypervisor_forgot_keeps_no_engine_from_stopping(core: Core) -> None:
     world(core, f"servers/{server().id}.json").unlink()
-    shutdowns.shut_down_all(core, 5)
+    began = time.monotonic()
+    shutdowns.shut_down_all(core, 60)
+    assert time.monotonic() - began < 30
 
 
 def test_a_guest_that_shuts_itself_down_stays_down(core: Core) -> None:
