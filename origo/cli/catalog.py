@@ -25,7 +25,7 @@ def list_(json_: bool) -> None:
 @output.as_json
 def show(entry: str, json_: bool) -> None:
     """Show an entry with its descriptor."""
-    output.details(client.connect().get(f"/catalog/{entry}"), json_=json_)
+    output.details(client.connect().get(f"/catalog/{client.key(entry)}"), json_=json_)
 
 
 @group.command()

@@ -36,7 +36,7 @@ def list_nodes(json_: bool) -> None:
 @output.as_json
 def show_node(node: str, json_: bool) -> None:
     """Show a node, with what its hypervisor can do and why."""
-    output.details(client.connect().get(f"/nodes/{node}"), json_=json_)
+    output.details(client.connect().get(f"/nodes/{client.key(node)}"), json_=json_)
 
 
 @click.group(name="plugins")
@@ -68,7 +68,7 @@ def list_issues(json_: bool) -> None:
 @click.argument("issue")
 def dismiss(issue: str) -> None:
     """Close an issue; it comes back if the trouble does."""
-    client.connect().delete(f"/issues/{issue}")
+    client.connect().delete(f"/issues/{client.key(issue)}")
 
 
 @click.command(name="events")

@@ -26,7 +26,7 @@ def list_(trash: bool, q: str, json_: bool) -> None:
 @output.as_json
 def show(image: str, json_: bool) -> None:
     """Show an image and what depends on it."""
-    output.details(client.connect().get(f"/images/{image}"), json_=json_)
+    output.details(client.connect().get(f"/images/{client.key(image)}"), json_=json_)
 
 
 @group.command()
@@ -64,7 +64,7 @@ def import_(name: str, source: str, sha256: str, pool: str, plan: bool, json_: b
 def clone(master: str, name: str, size_bytes: int | None, plan: bool, json_: bool) -> None:
     """Clone a master."""
     body = {"name": name, "size_bytes": size_bytes}
-    output.change(client.connect().post(f"/images/{master}/clone", body, plan=plan), json_=json_, plan=plan)
+    output.change(client.connect().post(f"/images/{client.key(master)}/clone", body, plan=plan), json_=json_, plan=plan)
 
 
 @group.command()
@@ -74,7 +74,7 @@ def clone(master: str, name: str, size_bytes: int | None, plan: bool, json_: boo
 @output.as_json
 def grow(image: str, size: int, plan: bool, json_: bool) -> None:
     """Make a disk larger."""
-    answer = client.connect().post(f"/images/{image}/grow", {"size_bytes": size}, plan=plan)
+    answer = client.connect().post(f"/images/{client.key(image)}/grow", {"size_bytes": size}, plan=plan)
     output.change(answer, json_=json_, plan=plan)
 
 

@@ -24,7 +24,7 @@ def list_(json_: bool) -> None:
 @output.as_json
 def show(network: str, json_: bool) -> None:
     """Show a network with its connections."""
-    output.details(client.connect().get(f"/networks/{network}"), json_=json_)
+    output.details(client.connect().get(f"/networks/{client.key(network)}"), json_=json_)
 
 
 @group.command()
@@ -40,4 +40,4 @@ def create(name: str, nat: bool, json_: bool) -> None:
 @click.argument("network")
 def delete(network: str) -> None:
     """Remove a network without connections."""
-    client.connect().delete(f"/networks/{network}")
+    client.connect().delete(f"/networks/{client.key(network)}")

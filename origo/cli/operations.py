@@ -25,7 +25,7 @@ def list_(active: bool, json_: bool) -> None:
 @output.as_json
 def show(operation: str, json_: bool) -> None:
     """Show an operation with its steps and its log."""
-    output.details(client.connect().get(f"/operations/{operation}"), json_=json_)
+    output.details(client.connect().get(f"/operations/{client.key(operation)}"), json_=json_)
 
 
 def _verb(verb: str, help: str) -> None:
@@ -33,7 +33,7 @@ def _verb(verb: str, help: str) -> None:
     @click.argument("operation")
     @output.as_json
     def run(operation: str, json_: bool) -> None:
-        output.details(client.connect().post(f"/operations/{operation}/{verb}"), json_=json_)
+        output.details(client.connect().post(f"/operations/{client.key(operation)}/{verb}"), json_=json_)
 
 
 _verb("cancel", "Undo what an operation has done so far.")

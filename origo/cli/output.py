@@ -72,10 +72,17 @@ def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str,
     bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
     with bar:
         task = bar.add_task(operation["kind"], total=1.0)
-        for state in client.connect().follow(operation):
-            operation = state
-            label = f"{state['kind']} {state['note']}".strip()
-            bar.update(task, completed=state["progress"], description=label)
+        try:
+            for state in client.connect().follow(operation):
+                operation = state
+                label = f"{state['kind']} {state['note']}".strip()
+                bar.update(task, completed=state["progress"], description=label)
+        except KeyboardInterrupt:
+            say_error(
+                f"cannot say how operation {operation['id']} ends: it goes on by itself",
+                f"origo operations show {operation['id']} tells, origo operations cancel {operation['id']} undoes it",
+            )
+            raise SystemExit(1) from None
     return operation
 
 

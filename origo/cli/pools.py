@@ -24,7 +24,7 @@ def list_(json_: bool) -> None:
 @output.as_json
 def show(pool: str, json_: bool) -> None:
     """Show a pool with its room and health."""
-    output.details(client.connect().get(f"/pools/{pool}"), json_=json_)
+    output.details(client.connect().get(f"/pools/{client.key(pool)}"), json_=json_)
 
 
 @group.command()

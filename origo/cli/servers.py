@@ -36,7 +36,7 @@ def list_(trash: bool, q: str, json_: bool) -> None:
 @output.as_json
 def show(server: str, json_: bool) -> None:
     """Show a server with its disks and connections."""
-    output.details(client.connect().get(f"/servers/{server}"), json_=json_)
+    output.details(client.connect().get(f"/servers/{client.key(server)}"), json_=json_)
 
 
 @group.command()
@@ -79,7 +79,7 @@ def create(name: str, plan: bool, json_: bool, **options: Any) -> None:
 def edit(server: str, plan: bool, json_: bool, **changes: Any) -> None:
     """Change a server; a running one notices at its next start."""
     body = {name: value for name, value in changes.items() if value is not None}
-    output.change(client.connect().patch(f"/servers/{server}", body, plan=plan), json_=json_, plan=plan)
+    output.change(client.connect().patch(f"/servers/{client.key(server)}", body, plan=plan), json_=json_, plan=plan)
 
 
 verbs.delete(group, "server", "Move a server with its disks into the trash, powered off.")
@@ -98,7 +98,7 @@ verbs.add(group, "server", "purge", "Remove a server in the trash for good.")
 @click.argument("server")
 def console(server: str) -> None:
     """Open the serial line of a running server; Ctrl-] hangs up."""
-    answer = client.connect().post(f"/servers/{server}/console")
+    answer = client.connect().post(f"/servers/{client.key(server)}/console")
     with socket.socket(socket.AF_UNIX) as line, _raw_terminal():
         line.connect(answer["socket"])
         click.echo(f"connected to {server}; Ctrl-] hangs up\r", err=True)

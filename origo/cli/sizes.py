@@ -21,7 +21,7 @@ class Size(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
+        match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMGT]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
         if match is None:
             self.fail(f"{value!r} is no size; write it like 512M or 20G", param, ctx)
         letter = match[2].upper()

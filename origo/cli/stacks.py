@@ -7,6 +7,7 @@ import click
 from origo import client
 from origo.cli import output, verbs
 from origo.cli.catalog import build
+from origo.errors import BadInput
 
 
 @click.group(name="stacks")
@@ -31,7 +32,7 @@ def list_(trash: bool, json_: bool) -> None:
 @output.as_json
 def show(stack: str, json_: bool) -> None:
     """Show a stack with its servers."""
-    output.details(client.connect().get(f"/stacks/{stack}"), json_=json_)
+    output.details(client.connect().get(f"/stacks/{client.key(stack)}"), json_=json_)
 
 
 @group.command()
@@ -46,7 +47,7 @@ def install(
 ) -> None:
     """Install a stack from the catalog."""
     given = dict(_pair(text) for text in answers)
-    given |= {question: Path(path).read_text().rstrip("\n") for question, path in map(_pair, files)}
+    given |= {question: _read(path) for question, path in map(_pair, files)}
     body = {"stack": entry, "name": name, "answers": given}
     output.change(client.connect().post("/stacks", body, plan=plan), json_=json_, plan=plan)
 
@@ -63,3 +64,10 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise click.UsageError(f"{text}: write it as question=answer")
     return name, value
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().rstrip("\n")
+    except (OSError, ValueError) as error:
+        raise BadInput(f"cannot read the answer in {path}: {error}") from error

@@ -56,7 +56,7 @@ def list_(q: str, json_: bool) -> None:
 @output.as_json
 def show(user: str, json_: bool) -> None:
     """Show a user."""
-    output.details(client.connect().get(f"/users/{user}"), json_=json_)
+    output.details(client.connect().get(f"/users/{client.key(user)}"), json_=json_)
 
 
 @group.command()
@@ -82,14 +82,14 @@ def create(name: str, admin: bool, password: bool, json_: bool, **limits: Any) -
 @output.as_json
 def edit(user: str, json_: bool, **changes: Any) -> None:
     """Change a user."""
-    output.details(client.connect().patch(f"/users/{user}", _given(changes)), json_=json_)
+    output.details(client.connect().patch(f"/users/{client.key(user)}", _given(changes)), json_=json_)
 
 
 @group.command()
 @click.argument("user")
 def delete(user: str) -> None:
     """Delete a user who owns nothing."""
-    client.connect().delete(f"/users/{user}")
+    client.connect().delete(f"/users/{client.key(user)}")
 
 
 @group.command()
@@ -97,7 +97,7 @@ def delete(user: str) -> None:
 def password(user: str) -> None:
     """Set a password."""
     present = click.prompt("Present password", hide_input=True, default="", show_default=False)
-    client.connect().put(f"/users/{user}/password", {"password": _asked(), "current": present})
+    client.connect().put(f"/users/{client.key(user)}/password", {"password": _asked(), "current": present})
 
 
 @group.command()
@@ -105,7 +105,7 @@ def password(user: str) -> None:
 @output.as_json
 def link(user: str, json_: bool) -> None:
     """Print a link, good once and for a day, by which a user sets a password."""
-    _print_link(client.connect().post(f"/users/{user}/link"), json_=json_)
+    _print_link(client.connect().post(f"/users/{client.key(user)}/link"), json_=json_)
 
 
 @group.command("setup-link")
@@ -133,7 +133,7 @@ def tokens() -> None:
 @output.as_json
 def list_tokens(user: str, json_: bool) -> None:
     """List a user's tokens."""
-    found = client.connect().items(f"/users/{user}/tokens")
+    found = client.connect().items(f"/users/{client.key(user)}/tokens")
     output.columns(found, ["id", "name", "created", "expires", "used"], json_=json_)
 
 
@@ -144,7 +144,7 @@ def list_tokens(user: str, json_: bool) -> None:
 @output.as_json
 def create_token(name: str, user: str, days: int | None, json_: bool) -> None:
     """Make a token and print its secret, which is shown only now."""
-    made = client.connect().post(f"/users/{user}/tokens", {"name": name, "days": days})
+    made = client.connect().post(f"/users/{client.key(user)}/tokens", {"name": name, "days": days})
     if json_:
         output.document(made)
     else:
@@ -156,7 +156,7 @@ def create_token(name: str, user: str, days: int | None, json_: bool) -> None:
 @click.option("--user", default="me", help="Whose; by default one's own.")
 def delete_token(token: str, user: str) -> None:
     """End a token, by its id or name."""
-    client.connect().delete(f"/users/{user}/tokens/{token}")
+    client.connect().delete(f"/users/{client.key(user)}/tokens/{client.key(token)}")
 
 
 @group.group()
@@ -169,7 +169,7 @@ def sessions() -> None:
 @output.as_json
 def list_sessions(user: str, json_: bool) -> None:
     """List a user's sessions."""
-    found = client.connect().items(f"/users/{user}/sessions")
+    found = client.connect().items(f"/users/{client.key(user)}/sessions")
     output.columns(found, ["id", "created", "expires"], json_=json_)
 
 
@@ -178,7 +178,7 @@ def list_sessions(user: str, json_: bool) -> None:
 @click.option("--user", default="me", help="Whose; by default one's own.")
 def end_session(session: str, user: str) -> None:
     """Log a browser out."""
-    client.connect().delete(f"/users/{user}/sessions/{session}")
+    client.connect().delete(f"/users/{client.key(user)}/sessions/{client.key(session)}")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

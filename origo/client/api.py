@@ -7,12 +7,12 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
 from origo.config import home_from_environment
-from origo.errors import OrigoError, Unavailable
+from origo.errors import BadInput, OrigoError, Unavailable
 
 PREFIX = "/api/v1"
 ENDED = ("done", "undone", "stuck")
@@ -97,13 +97,13 @@ class Client:
         query: Mapping[str, Any],
         body: Mapping[str, Any] | None = None,
     ) -> httpx2.Response:
-        request = self._http.build_request(
-            method,
-            PREFIX + path,
-            params={name: _text(value) for name, value in query.items() if value is not None and value is not False},
-            json=body,
-            extensions=self._extensions,
-        )
+        params = {name: _text(value) for name, value in query.items() if value is not None and value is not False}
+        try:
+            request = self._http.build_request(
+                method, PREFIX + path, params=params, json=body, extensions=self._extensions
+            )
+        except UnicodeEncodeError as error:
+            raise BadInput("cannot send this request: something in it is no UTF-8 text") from error
         with self._reached():
             response = self._http.send(request, stream=True)
             if response.status_code >= 400:
@@ -126,16 +126,33 @@ def connect(environment: Mapping[str, str] = os.environ) -> Client:
     in ORIGO_HOME on this machine."""
     url = environment.get("ORIGO_URL", "")
     if url:
-        authority = environment.get("ORIGO_CA")
-        token = environment.get("ORIGO_TOKEN", "")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        there, name = _located(url)
-        verify = ssl.create_default_context(cafile=authority) if authority else True
-        http = httpx2.Client(base_url=there, headers=headers | name, verify=verify, timeout=TIMEOUT)
-        return Client(http, url, urlsplit(url).hostname or "")
+        return _distant(url, environment.get("ORIGO_TOKEN", ""), environment.get("ORIGO_CA", ""))
     socket = str(home_from_environment() / "run" / "api.sock")
     transport = httpx2.HTTPTransport(uds=socket)
     return Client(httpx2.Client(base_url="http://origo", transport=transport, trust_env=False, timeout=TIMEOUT), socket)
+
+
+def key(text: str) -> str:
+    """A name or id as one part of a path, so that no name leads elsewhere. Raises BadInput for what can be neither."""
+    if text in ("", ".", "..") or "/" in text or not text.isprintable():
+        raise BadInput(f"cannot use {ascii(text)} as a name or id", hint="the command `list` shows names and ids")
+    return quote(text, safe="")
+
+
+def _distant(url: str, token: str, authority: str) -> Client:
+    if not token.isascii() or not token.isprintable():
+        raise BadInput("cannot use ORIGO_TOKEN: a token has only letters, digits, dashes and underscores")
+    try:
+        verify = ssl.create_default_context(cafile=authority) if authority else True
+    except OSError as error:
+        raise BadInput(f"cannot use ORIGO_CA: {authority} is no readable file with certificates") from error
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        there, name = _located(url)
+        http = httpx2.Client(base_url=there, headers=headers | name, verify=verify, timeout=TIMEOUT)
+        return Client(http, url, urlsplit(url).hostname or "")
+    except (ValueError, httpx2.InvalidURL) as error:
+        raise BadInput(f"cannot use ORIGO_URL: {url} is no address", hint="write it like https://origo.test") from error
 
 
 def _located(url: str) -> tuple[str, dict[str, str]]:
