@@ -122,11 +122,17 @@ class KvmHypervisor(Hypervisor, Consoles, Services, Closing):
         self._ask(f"undefine server {id}", work, gone=None)
 
     def start(self, id: str) -> None:
-        """Start it, unless that would take memory which others have."""
+        """Start it, unless that would take memory which others have; returns once it runs, whoever began to start it.
+
+        libvirt goes on with a start whose client was killed. That one counts as active from its first moment, may
+        still fail, and is waited for by another start, which is then refused or does the work.
+        """
 
         def work(domain: Any) -> None:
             if not domain.isActive():
                 _admit(domain)
+                domain.create()
+            elif parse.is_starting(*domain.state()):
                 domain.create()
 
         self._on(id, "start", work, slow=True, done=lambda domain: domain.isActive())

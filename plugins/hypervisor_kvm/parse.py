@@ -44,11 +44,16 @@ def is_ours(domain: Any) -> bool:
     return bool(domain.name() == domain_xml.name(domain.UUIDString()))
 
 
+def is_starting(state: int, reason: int) -> bool:
+    """Whether libvirt is still at starting it."""
+    return bool(state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
+
+
 def power(state: int, reason: int) -> Power:
     """What libvirt's state means."""
+    if is_starting(state, reason):
+        return Power.RUNNING
     if state == libvirt.VIR_DOMAIN_PAUSED:
-        if reason == libvirt.VIR_DOMAIN_PAUSED_STARTING_UP:
-            return Power.RUNNING
         return Power.SUSPENDED if reason in ASLEEP else Power.PAUSED
     return {
         libvirt.VIR_DOMAIN_NOSTATE: Power.STOPPED,

@@ -132,6 +132,18 @@ class TestKvmItself(Real):
         driver.start(spec.id)
         assert driver.state(spec.id) is Power.RUNNING
 
+    def test_a_start_that_another_has_begun_is_waited_for(
+        self, driver: KvmHypervisor, make: Make, spec: ServerSpec
+    ) -> None:
+        driver.define(spec)
+        domain = domain_xml.name(spec.id)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(driver.start, spec.id)
+            wait_for(lambda: virsh("domstate", domain).strip() != "shut off" or other.done())
+            make().start(spec.id)
+            assert virsh("domstate", domain).strip() == "running"
+            other.result(timeout=60)
+
     def test_a_server_whose_process_was_killed_is_stopped_and_the_reason_is_told(
         self, driver: KvmHypervisor, spec: ServerSpec
     ) -> None:
