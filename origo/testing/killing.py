@@ -19,14 +19,18 @@ import peewee
 from origo.errors import Conflict, Unavailable
 from origo.operations.base import Context, Operation, Step
 
-Way = Literal["kill", "cancel", "fail"]
-"""What is done at a point: kill the process, kill it and cancel the operation at once after the restart, or fail."""
+Way = Literal["kill", "amid", "cancel", "fail"]
+"""What is done at a point: kill the process; kill it a moment later, amid what it has begun by then; kill it and cancel
+the operation at once after the restart; or fail."""
 Direction = Literal["do", "undo"]
 Thing = TypeVar("Thing")
 
+A_MOMENT = 0.015
+"""Seconds: longer than it takes to ask a daemon or start a command, shorter than what most of them do."""
+
 READING = {
     *("check", "command", "current", "exists", "info", "list", "place", "read", "render", "services", "space"),
-    *("stat", "state", "stats", "types", "usage", "watch"),
+    *("stat", "state", "states", "stats", "types", "usage", "watch"),
 }
 """Calls that change nothing, and so need no point."""
 
@@ -67,10 +71,17 @@ class Trap:
         self.passed.append(Point(self.step, self.direction, name))
         if self.at != len(self.passed) - 1:
             return
+        if self.way == "amid":
+            threading.Timer(A_MOMENT, _die).start()
+            return
         if self.way != "fail":
-            os.kill(os.getpid(), signal.SIGKILL)
+            _die()
         if not journal:
             raise Unavailable(f"cannot go on at {name}: this failure was put here")
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 _trap: Trap | None = None

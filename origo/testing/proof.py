@@ -10,17 +10,18 @@ import functools
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from origo import model
 from origo.errors import Conflict
 from origo.operations.engine import Engine
 from origo.operations.plan import Plan
 from origo.testing import forks, worlds
-from origo.testing.killing import Point, Trap, Way, arm
+from origo.testing.killing import A_MOMENT, Point, Trap, Way, arm
 
 Ended = tuple[str, dict[str, str]]
 """How an operation ended, and the world then."""
@@ -30,6 +31,19 @@ EARLIER = ".operations-before"
 
 SECONDS = 20
 """How long an operation on fakes may take until it has ended."""
+
+
+class Outside(Protocol):
+    """What real drivers have made beyond the folder. There is one for all trials, which then follow one another."""
+
+    def facts(self) -> dict[str, str]:
+        """All of it that must be the same in the end."""
+
+    def clear(self) -> object:
+        """Remove all of it."""
+
+    def settle(self, folder: Path) -> object:
+        """Make it as the folder's rows say."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +64,21 @@ class Scenario:
     """Tables and files that may differ."""
     loose: frozenset[str] = frozenset()
     """Patterns of files whose content may differ, not their presence."""
+    outside: Outside | None = None
+    """With real drivers, which take their time: each step is disturbed at a few points only."""
+    seconds: float = SECONDS
+    """How long the operation may take until it has ended."""
 
     def world(self, folder: Path) -> dict[str, str]:
         """All that must be the same in the end."""
-        return worlds.snapshot(folder, self.ignore, self.loose)
+        return worlds.snapshot(folder, self.ignore, self.loose) | self._facts()
+
+    def sight(self, folder: Path) -> str:
+        """A digest of all that a daemon started now would find."""
+        return worlds.fingerprint(folder, self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        return self.outside.facts() if self.outside else {}
 
 
 @dataclass(frozen=True)
@@ -110,9 +135,10 @@ class _Part:
 
 def prove(scenario: Scenario, folder: Path) -> Proof:
     """Disturb it at every point in every way. Raises AssertionError with what did not converge."""
-    count = os.cpu_count() or 1
+    count = 1 if scenario.outside else os.cpu_count() or 1
     folder.mkdir(parents=True, exist_ok=True)
-    parts = forks.spread(lambda number: _part(scenario, folder / str(number), number, count), range(count))
+    work = functools.partial(_numbered, scenario, folder, count)
+    parts = forks.spread(work, range(count), int(30 * scenario.seconds))
     calm, total = parts[0].calm, sum(len(part.trials) for part in parts)
     assert all(part.plans == parts[0].plans for part in parts), f"{scenario.title}: no two runs pass the same points"
     wrong = [text for part in parts for text in part.wrong]
@@ -121,35 +147,53 @@ def prove(scenario: Scenario, folder: Path) -> Proof:
     return Proof(scenario.title, calm.summary, calm.steps, calm.forward_only, tuple(trials))
 
 
+def _numbered(scenario: Scenario, folder: Path, count: int, number: int) -> _Part:
+    return _part(scenario, folder / str(number), number, count)
+
+
 def _part(scenario: Scenario, folder: Path, first: int, every: int) -> _Part:
     """Make some of the trials, all in one folder, since rows and files name paths in it."""
     place, kept = folder / "world", folder / "kept"
     place.mkdir(parents=True)
-    world = forks.run(lambda: _prepare(scenario, place))
+    forks.run(lambda: _prepare(scenario, place))
+    _clear(scenario)
     shutil.copytree(place, kept, symlinks=True)
+    _restore(scenario, kept, place)
+    world = forks.run(lambda: scenario.world(place))
+    ways = _few_ways if scenario.outside else _ways
     calm: _Calm = forks.run(lambda: _undisturbed(scenario, place))
     undoable = next((index for index, (_, commit) in enumerate(calm.steps) if commit), len(calm.steps) - 1)
-    _restore(kept, place)
-    plans = [_Plan(at, point, way, None) for at, point, way in _ways(calm.passed, calm.news)]
+    _restore(scenario, kept, place)
+    plans = [_Plan(at, point, way, None) for at, point, way in ways(calm.passed, calm.news)]
     if calm.steps and not calm.forward_only:
         back = forks.run(lambda: _turned_back(scenario, place, undoable))
-        undo = [(at, point, way) for at, point, way in _ways(*back) if point.direction == "undo"]
+        undo = [(at, point, way) for at, point, way in ways(*back) if point.direction == "undo"]
         plans += [_Plan(at, point, way, undoable) for at, point, way in undo]
     trials, wrong = [], []
     for plan in plans[first::every]:
-        _restore(kept, place)
+        _restore(scenario, kept, place)
         ended, after = _disturbed(scenario, place, plan)
         trials.append(Trial(plan.point, plan.way, ended))
         difference = worlds.difference(calm.world if ended == "done" else world, after)
         if difference:
             wrong.append(f"{plan.way} at {plan.point}: {ended}, but\n{difference}")
+    _clear(scenario)
     shutil.rmtree(folder)
     return _Part(calm, plans, trials, wrong)
 
 
-def _restore(kept: Path, place: Path) -> None:
+def _clear(scenario: Scenario) -> None:
+    if scenario.outside:
+        forks.run(scenario.outside.clear)
+
+
+def _restore(scenario: Scenario, kept: Path, place: Path) -> None:
+    """The world of before, made again."""
+    _clear(scenario)
     shutil.rmtree(place)
     shutil.copytree(kept, place, symlinks=True)
+    if outside := scenario.outside:
+        forks.run(lambda: outside.settle(place))
 
 
 def harass(scenario: Scenario, folder: Path, kills: Sequence[int], *, cancel: bool = False) -> Ended:
@@ -169,7 +213,7 @@ def harass(scenario: Scenario, folder: Path, kills: Sequence[int], *, cancel: bo
         return _resume(scenario, folder, engine, trap, cancel=cancel)
 
     for at in [*kills, None]:
-        outcome = forks.Child(functools.partial(go, at), 2 * SECONDS).outcome()
+        outcome = forks.Child(functools.partial(go, at), int(2 * scenario.seconds)).outcome()
         assert not outcome.error, outcome.error
         begun = begun or forks.run(lambda: _begun(scenario, folder))
     return outcome.value
@@ -186,15 +230,32 @@ def _ways(passed: list[Point], news: set[int]) -> Iterator[tuple[int, Point, Way
             yield at, point, "fail"
 
 
-def _prepare(scenario: Scenario, folder: Path) -> dict[str, str]:
+def _few_ways(passed: list[Point], news: set[int]) -> Iterator[tuple[int, Point, Way]]:
+    """Killed before each step, amid the middle one of the calls that change something, and after it."""
+    for step, direction in sorted({(point.step, point.direction) for point in passed if point.step >= 0}):
+        own = [at for at, point in enumerate(passed) if (point.step, point.direction) == (step, direction)]
+        begin = next((at for at in own if passed[at].name == "begin"), None)
+        if begin is None:
+            continue
+        end = next(at for at in own if at > begin and passed[at].name == "end")
+        yield begin, passed[begin], "kill"
+        changes = [at for at in range(begin, end) if at in news and passed[at].name.startswith("after ")]
+        calls = [at for at in changes if not passed[at].name.endswith(" commit")]
+        if calls:
+            after = calls[len(calls) // 2]
+            name = passed[after].name.replace("after ", "before ", 1)
+            before = max(at for at in range(begin, after) if passed[at].name == name)
+            yield before, passed[before], "amid"
+        yield end, passed[end], "kill"
+
+
+def _prepare(scenario: Scenario, folder: Path) -> None:
     worlds.no_chance("prepare")
     scenario.prepare(folder)
     engine = scenario.open(folder)
     (folder / EARLIER).write_text(str(model.OperationRow.select().count()))
-    world = scenario.world(folder)
     engine.stop()
     model.database.close()
-    return world
 
 
 def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
@@ -205,7 +266,7 @@ def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
     assert isinstance(plan, Plan), "a plan was asked for"
     changed = worlds.difference(world, scenario.world(folder))
     assert not changed, f"the plan changed the world:\n{changed}"
-    trap = Trap(look=lambda: worlds.fingerprint(folder))
+    trap = Trap(look=lambda: scenario.sight(folder))
     row = _run(scenario, folder, engine, trap)
     assert row.status == "done", f"undisturbed it ended as {row.status}: {row.error} {row.note}"
     assert [step.name for step in plan.steps] == row.steps, "plan and journal do not have the same steps"
@@ -221,7 +282,7 @@ def _undisturbed(scenario: Scenario, folder: Path) -> _Calm:
 
 
 def _turned_back(scenario: Scenario, folder: Path, step: int) -> tuple[list[Point], set[int]]:
-    trap = Trap(fail_after=step, look=lambda: worlds.fingerprint(folder))
+    trap = Trap(fail_after=step, look=lambda: scenario.sight(folder))
     row = _run(scenario, folder, scenario.open(folder), trap)
     assert row.status == "undone", f"after a failure it ended as {row.status}: {row.error} {row.note}"
     return trap.passed, trap.news
@@ -229,17 +290,18 @@ def _turned_back(scenario: Scenario, folder: Path, step: int) -> tuple[list[Poin
 
 def _disturbed(scenario: Scenario, folder: Path, plan: _Plan) -> Ended:
     """How it ended, and the world then."""
-    way: Way = "fail" if plan.way == "fail" else "kill"
+    way: Way = "kill" if plan.way == "cancel" else plan.way
     trap = Trap(plan.at, way, plan.fail_after)
 
     def first() -> Ended:
         row = _run(scenario, folder, scenario.open(folder), trap)
+        time.sleep(2 * A_MOMENT if way == "amid" else 0)
         return _ended(scenario, folder, row)
 
-    outcome: forks.Outcome[Ended] = forks.Child(first, 2 * SECONDS).outcome()
+    outcome: forks.Outcome[Ended] = forks.Child(first, int(2 * scenario.seconds)).outcome()
     assert not outcome.error, f"{plan}:\n{outcome.error}"
-    if outcome.signal == signal.SIGKILL and way == "kill":
-        return forks.run(lambda: _resumed(scenario, folder, plan), 2 * SECONDS)
+    if outcome.signal == signal.SIGKILL and way != "fail":
+        return forks.run(lambda: _resumed(scenario, folder, plan), int(2 * scenario.seconds))
     assert way == "fail" and not outcome.signal, f"{plan}: not reached, or ended by signal {outcome.signal}"
     return outcome.value
 
@@ -261,7 +323,7 @@ def _resume(scenario: Scenario, folder: Path, engine: Engine, trap: Trap, *, can
     worlds.no_chance("another process")
     engine.start()
     for row in rows:
-        engine.wait(row.id, SECONDS)
+        engine.wait(row.id, scenario.seconds)
     return _ended(scenario, folder, _last(folder))
 
 
@@ -280,7 +342,7 @@ def _run(scenario: Scenario, folder: Path, engine: Engine, trap: Trap) -> model.
     arm(trap, engine.kinds())
     engine.start()
     worlds.no_chance("run")
-    return engine.wait(scenario.submit(folder, engine, False).id, SECONDS)
+    return engine.wait(scenario.submit(folder, engine, False).id, scenario.seconds)
 
 
 def _ended(scenario: Scenario, folder: Path, row: model.OperationRow | None) -> Ended:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import random
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -41,11 +41,11 @@ def snapshot(folder: Path, ignore: Iterable[str] = (), loose: Iterable[str] = ()
     return facts
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path, outside: Mapping[str, str] | None = None) -> str:
     """A digest of all that a daemon started now would find: the world, and how far each operation is."""
     with closing(_database(folder)) as database:
         journal = database.execute("SELECT id, status, backwards, step, steps, args, data, cancel FROM operation")
-        told = repr([journal.fetchall(), snapshot(folder)])
+        told = repr([journal.fetchall(), snapshot(folder), outside])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -73,7 +73,8 @@ def _describe_row(row: tuple[object, ...]) -> str:
 
 
 def _describe_file(path: Path) -> str:
-    mode = f"{path.lstat().st_mode:o}"
+    facts = path.lstat()
+    mode = f"{facts.st_mode:o}" + (f" of user {facts.st_uid}" if facts.st_uid != os.geteuid() else "")
     if path.is_symlink():
         return f"{mode} link to {path.readlink()}"
     if path.is_file():

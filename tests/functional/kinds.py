@@ -12,6 +12,7 @@ from origo_plugins.storage_rsync.driver import RsyncStorage
 
 from origo import disks, home, model
 from origo.config import load
+from origo.contracts import Driver
 from origo.events import Events
 from origo.host import Host
 from origo.host.local import LocalHost
@@ -66,8 +67,18 @@ class WatchedStorage(RsyncStorage):
         killing.watch(self, "storage")
 
 
-def open_core(folder: Path) -> Core:
-    """The parts of an engine whose home is that folder, as the spine makes them; not started."""
+FAKES: Mapping[str, type[Driver]] = {
+    "hypervisor": WatchedHypervisor,
+    "network": WatchedNetwork,
+    "storage": WatchedStorage,
+}
+
+
+def open_core(folder: Path, classes: Mapping[str, type[Driver]] = FAKES, services: str = "") -> Core:
+    """The parts of an engine whose home is that folder, as the spine makes them; not started.
+
+    `services` is the folder of its programs, by default one in its home.
+    """
     home.make(folder)
     values: dict[str, Any] = {
         "hypervisor": "files",
@@ -82,9 +93,8 @@ def open_core(folder: Path) -> Core:
     migrations.migrate()
     events = Events()
     drivers = Drivers(())
-    drivers.register("hypervisor", "files", WatchedHypervisor)
-    drivers.register("network", "files", WatchedNetwork)
-    drivers.register("storage", "files", WatchedStorage)
+    for kind, cls in classes.items():
+        drivers.register(kind, "files", cls)
     local = killing.watch(LocalHost(), "host")
     core = Core(
         config=config,
@@ -92,7 +102,7 @@ def open_core(folder: Path) -> Core:
         secrets=Secrets(Path(config.path("keys"))),
         events=events,
         drivers=drivers,
-        supervisor=Supervisor(config.path("run", "services"), lambda name, sentence: None),
+        supervisor=Supervisor(services or config.path("run", "services"), lambda name, sentence: None),
         operations=Engine(
             events, local.end, workers=2, backoff=(0.01,) * 3, on_stuck=functools.partial(issues.of_operation, events)
         ),
@@ -107,11 +117,7 @@ def before(*wanted: Callable[[Core], object]) -> Callable[[Path], None]:
 
     def prepare(folder: Path) -> None:
         core = open_core(folder)
-        engine.ensure(core)
-        nodes.ensure_local(core)
-        model.Node.update(memory_mb=8192, cpus=4).execute()
-        pools.ensure_first(core)
-        networks.default(core, SYSTEM.id)
+        furnish(core)
         for name in ("hypervisor/servers", "hypervisor/power", "network/networks", "network/connections"):
             Path(core.config.path(name)).mkdir(parents=True)
         Path(core.config.path("hypervisor", "deaf")).touch()
@@ -121,6 +127,15 @@ def before(*wanted: Callable[[Core], object]) -> Callable[[Path], None]:
         core.operations.stop()
 
     return prepare
+
+
+def furnish(core: Core) -> None:
+    """What every engine has: itself, a node, a pool, a network."""
+    engine.ensure(core)
+    nodes.ensure_local(core)
+    model.Node.update(memory_mb=8192, cpus=4).execute()
+    pools.ensure_first(core)
+    networks.default(core, SYSTEM.id)
 
 
 def run(core: Core, operation: Operation, **args: Any) -> Any:
