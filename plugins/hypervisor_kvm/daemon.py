@@ -11,7 +11,7 @@ from origo_plugins.hypervisor_kvm import event_loop
 
 from origo.errors import Unavailable
 
-SLOW_CALLS = 8
+SLOW_CALLS = 12
 """Slow calls at once, each on a connection of its own: a daemon serves one client five calls and all clients twenty."""
 
 PATIENCE_SECONDS = 8.0
