@@ -21,6 +21,15 @@ def read_until(stream: ConsoleStream, wanted: bytes, seconds: float = SECONDS) -
     return seen
 
 
+def hung_up(stream: ConsoleStream) -> bool:
+    """Whether the line ends within the time."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if stream.receive(0.1) == b"":
+            return True
+    return False
+
+
 class ConsolesSuite:
     """Clauses of the contract Consoles. The guest of the fixture `disk` echoes what is typed on its serial line."""
 
@@ -34,9 +43,7 @@ class ConsolesSuite:
         stream = self.line(driver, spec)
         stream.close()
         stream.close()
-        deadline = time.monotonic() + SECONDS
-        while stream.receive(0.1) != b"":
-            assert time.monotonic() < deadline
+        assert hung_up(stream)
         with pytest.raises(Unavailable):
             stream.send(b"x")
 
@@ -57,6 +64,24 @@ class ConsolesSuite:
         for method in (driver.serial, driver.screen):
             with pytest.raises(Conflict):
                 method(spec.id)
+
+    def test_05_who_opens_a_line_cuts_off_who_had_it(self, driver: Hypervisor, spec: ServerSpec) -> None:
+        first = self.line(driver, spec)
+        assert isinstance(driver, Consoles)
+        second = driver.serial(spec.id)
+        assert hung_up(first)
+        second.send(b"mine now")
+        assert b"mine now" in read_until(second, b"mine now")
+        driver.stop(spec.id, force=True)
+        assert hung_up(second)
+
+    def test_06_what_nobody_reads_at_once_is_not_lost(self, driver: Hypervisor, spec: ServerSpec) -> None:
+        stream = self.line(driver, spec)
+        text = b"".join(b"%06d " % number for number in range(50)) + b"end"
+        stream.send(text)
+        time.sleep(0.5)
+        assert text in read_until(stream, b"end")
+        stream.close()
 
     def line(self, driver: Hypervisor, spec: ServerSpec) -> ConsoleStream:
         """The serial line of a started server."""

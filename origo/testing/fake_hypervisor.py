@@ -29,6 +29,7 @@ MAX_CPUS = 64
 MEMORY_MB = 1 << 20
 
 _listeners: dict[str, list[Callable[[StateEvent], None]]] = {}
+_lines: dict[tuple[str, str], "Echo"] = {}
 _telling = threading.RLock()
 """Held while listeners are told, and while one leaves: whoever has left is told nothing any more."""
 
@@ -157,9 +158,11 @@ class FakeHypervisor(Hypervisor, Consoles):
         return Watch(close)
 
     def serial(self, id: str) -> ConsoleStream:
-        """An echo."""
+        """An echo, one for each server."""
         self._running(id)
-        return Echo()
+        self._hang_up(id)
+        _lines[str(self.world), id] = line = Echo()
+        return line
 
     def screen(self, id: str) -> tuple[str, int]:
         """An address where nothing listens."""
@@ -170,6 +173,11 @@ class FakeHypervisor(Hypervisor, Consoles):
         if self.state(id) is Power.STOPPED:
             raise Conflict(f"cannot do this with server {id}: it is stopped")
 
+    def _hang_up(self, id: str) -> None:
+        line = _lines.pop((str(self.world), id), None)
+        if line is not None:
+            line.close()
+
     def _shut_down(self, id: str) -> None:
         with contextlib.suppress(NotFound):
             if self.state(id) is not Power.STOPPED:
@@ -179,6 +187,8 @@ class FakeHypervisor(Hypervisor, Consoles):
         if self._power(id) is power:
             return
         self._write("power", id, power)
+        if power is Power.STOPPED:
+            self._hang_up(id)
         with _telling:
             for on_event in list(_listeners.get(str(self.world), ())):
                 on_event(StateEvent(id, power, reason))

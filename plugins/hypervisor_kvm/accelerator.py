@@ -95,13 +95,8 @@ def probe(host: Host, state: str, here: Callable[..., Answer]) -> Answer:
     if not host.exists("/dev/kvm"):
         remedy = "turn virtualisation on in the machine's firmware, or nested virtualisation on its host"
         return here(False, f"{EMULATED}: there is no /dev/kvm", remedy=remedy)
-    image = f"{state}/probe.img"
-    host.write(image, BOOT_SECTOR)
-    argv = [EMULATOR, "-accel", "kvm", "-machine", "pc", "-m", "16", "-nodefaults", "-display", "none", "-no-reboot"]
-    argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
-    argv += ["-drive", f"file={image},format=raw,if=floppy,readonly=on"]
     try:
-        result = host.run(argv, timeout=SECONDS, check=False, user=USER)
+        result = host.run(trial(write_image(host, state), "kvm"), timeout=SECONDS, check=False, user=USER)
     except CommandFailed as error:
         why = error.message.removeprefix("cannot ")
     else:
@@ -111,6 +106,20 @@ def probe(host: Host, state: str, here: Callable[..., Answer]) -> Answer:
         why = said[-1] if said else f"QEMU ended with {result.code}"
     remedy = "see that this machine really offers virtualisation, and that /dev/kvm belongs to the group kvm"
     return here(False, f"{EMULATED}: a trial guest on KVM failed: {why}", remedy=remedy)
+
+
+def write_image(host: Host, state: str) -> str:
+    """Write the trial guest's disk; its path."""
+    image = f"{state}/probe.img"
+    host.write(image, BOOT_SECTOR)
+    return image
+
+
+def trial(image: str, accelerator: str) -> list[str]:
+    """The command that runs the trial guest."""
+    argv = [EMULATOR, "-accel", accelerator, "-machine", "pc", "-m", "16", "-nodefaults", "-display", "none"]
+    argv += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    return [*argv, "-drive", f"file={image},format=raw,if=floppy,readonly=on"]
 
 
 def boot(host: Host) -> str:

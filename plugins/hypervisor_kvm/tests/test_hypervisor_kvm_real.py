@@ -18,12 +18,14 @@ from pathlib import Path
 import kvm_lab
 import pytest
 from kvm_lab import Lab, virsh
-from origo_plugins.hypervisor_kvm import domain_xml
+from origo_plugins.hypervisor_kvm import accelerator, domain_xml
 from origo_plugins.hypervisor_kvm.driver import KvmHypervisor
 
-from origo.contracts import ConsoleStream, DiskSpec, Hypervisor, NicSpec, Power, ServerSpec, StateEvent
+from origo.contracts import DiskSpec, Hypervisor, NicSpec, Power, ServerSpec, StateEvent
 from origo.errors import OrigoError, Unavailable
-from origo.testing.consoles_suite import ConsolesSuite, read_until
+from origo.host import LocalHost
+from origo.testing import tiny_guest
+from origo.testing.consoles_suite import ConsolesSuite
 from origo.testing.hypervisor_suite import Disk, HypervisorSuite, Make, wait_for
 
 pytestmark = [pytest.mark.needs("libvirt"), pytest.mark.timeout(240)]
@@ -198,6 +200,13 @@ class TestKvmItself(Real):
         assert [lack.sentence for lack in driver.check()] == ([] if facts.accelerated else [said])
         assert said in (lab.folder / "state" / "accelerator.json").read_text()
 
+    def test_the_trial_guest_proves_that_it_ran(self, lab: Lab) -> None:
+        image = accelerator.write_image(LocalHost(), str(lab.folder))
+        ended = LocalHost().run(accelerator.trial(image, "tcg"), check=False, timeout=60, user=accelerator.USER)
+        assert ended.code == accelerator.EXITED
+        Path(image).write_bytes(tiny_guest.image(tiny_guest.HALT))
+        assert LocalHost().run(accelerator.trial(image, "tcg"), check=False, timeout=60).code == 0
+
     def test_what_was_found_out_is_remembered_until_the_boot_or_qemu_changes(self, lab: Lab) -> None:
         path = lab.folder / "state" / "accelerator.json"
         lab.driver().info()
@@ -246,17 +255,6 @@ class TestKvmItself(Real):
         with socket.create_connection(driver.screen(spec.id), timeout=10) as screen:
             assert screen.recv(12).startswith(b"RFB 003.")
 
-    def test_who_opens_the_serial_line_cuts_off_who_had_it(self, driver: KvmHypervisor, spec: ServerSpec) -> None:
-        driver.define(spec)
-        driver.start(spec.id)
-        first = driver.serial(spec.id)
-        second = driver.serial(spec.id)
-        assert hung_up(first)
-        second.send(b"still there")
-        assert b"still there" in read_until(second, b"still there")
-        driver.stop(spec.id, force=True)
-        assert hung_up(second)
-
     def test_questions_are_answered_while_many_servers_start(
         self, driver: KvmHypervisor, spec: ServerSpec, disk_of: Disk
     ) -> None:
@@ -303,11 +301,6 @@ def answers(driver: KvmHypervisor, id: str) -> bool:
         return driver.state(id) is Power.RUNNING
     except Unavailable:
         return False
-
-
-def hung_up(stream: ConsoleStream) -> bool:
-    """Whether the line ends."""
-    return wait_for(lambda: stream.receive(0.1) == b"", 10)
 
 
 def virsh_define_with_older_machine(xml: str, spec: ServerSpec) -> str:
