@@ -57,8 +57,11 @@ class ZfsStorage(FolderStorage):
                 self.host.run(commands.truncate(wanted, file))
             self._run("make", pool, commands.create_zpool(wanted, *self._offered()))
             found = self._found(pool, wanted)
-        if found.owner != wanted.owner:
-            raise Conflict(f"cannot make pool {pool.name}: the ZFS pool {wanted.zpool} is there and not its own")
+        if not self._is_ours(found, wanted, sources):
+            raise Conflict(
+                f"cannot make pool {pool.name}: the ZFS pool {wanted.zpool} is there and not its own",
+                hint="choose another name with the option zpool",
+            )
         if not found.dataset:
             self._check_empty(pool)
             self._run("make", pool, commands.create_dataset(wanted))
@@ -75,7 +78,7 @@ class ZfsStorage(FolderStorage):
         sources = Sources(self.host, wanted)
         found = find(self.host, wanted) or self._import(pool, wanted, sources)
         if found is not None:
-            if found.owner != wanted.owner:
+            if not self._is_ours(found, wanted, sources):
                 return
             if found.dataset:
                 self._mount(pool, wanted)
@@ -146,6 +149,10 @@ class ZfsStorage(FolderStorage):
             hint = f"if no other machine uses it: zpool import -f {guid}" if "other system" in printed else ""
             raise Unavailable(f"cannot open pool {pool.name}: {printed[-300:]}", hint=hint)
         return self._found(pool, wanted)
+
+    def _is_ours(self, found: Found, wanted: Wanted, sources: Sources) -> bool:
+        """Whether it says so, and lies where it shall: another engine's pool may have the same name and number."""
+        return found.owner == wanted.owner and found.guid == sources.guid()
 
     def _mount(self, pool: PoolSpec, wanted: Wanted) -> None:
         """Let the dataset appear at the pool's path, over an empty folder only."""

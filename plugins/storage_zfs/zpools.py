@@ -13,6 +13,7 @@ from origo.host import Host
 class Found:
     """An imported ZFS pool: whose it is, its health, its room, and whether its dataset is there and mounted."""
 
+    guid: str
     owner: str
     health: str
     used_bytes: int
@@ -38,6 +39,7 @@ def find(host: Host, wanted: Wanted) -> Found | None:
     properties = parse.properties(result.out)
     top, below = properties.get(wanted.zpool, {}), properties.get(wanted.dataset, {})
     return Found(
+        guid=pools[wanted.zpool][0],
         owner=top.get(commands.OWNER, ""),
         health=pools[wanted.zpool][1],
         used_bytes=parse.number(below or top, "used"),

@@ -215,6 +215,16 @@ def test_a_zfs_pool_of_somebody_else_is_left(make: Make, pool: PoolSpec) -> None
     assert "origo-7" in host.run(["zpool", "list", "-H", "-o", "name"]).text
 
 
+def test_a_pool_of_another_engine_with_this_name_and_number_is_left(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    other = replace(pool, path=f"{pool.path}-other", options={**pool.options, "file": f"{pool.options['file']}-other"})
+    with pytest.raises(Conflict, match="is there and not its own"):
+        make().create(other)
+    make().destroy(other)
+    make().open(pool)
+    assert make().usage(pool).health == "ok"
+
+
 def fill_ext4(host: Host, file: str) -> None:
     host.run(["truncate", "--size=128M", file])
     host.run(["mkfs.ext4", "-q", file])
