@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from origo_plugins.storage_rsync.driver import RsyncStorage
+
 from origo import home as homes
 from origo import model
+from origo.contracts import PoolSpec
+from origo.host import LocalHost
 from origo.model import Connection, Disk, Image, Network, Node, Pool, Server, User, migrations
 from origo.services.access import SYSTEM
 
@@ -16,17 +20,19 @@ EACH = 200
 """Servers of one network."""
 
 
-def fill(home: Path, servers: int, nodes: int, hypervisor: str = "fake") -> None:
-    """Make a home with so many servers, spread over the nodes, two of three running; each has a disk and a card."""
+def fill(home: Path, servers: int, nodes: int, hypervisor: str = "fake", *, running: bool = True) -> None:
+    """Make a home with so many servers, over the nodes, each with a disk and a card; two of three run, or none."""
     homes.make(home)
+    pool = PoolSpec(id=0, name="default", path=str(home / "pools" / "0"), options={})
+    RsyncStorage(LocalHost(), {}).create(pool)
     model.connect(str(home / "origo.db"))
     migrations.migrate()
     with model.database.atomic():
         User.create(id=SYSTEM.id, name=SYSTEM.name, role="admin", enabled=False)
-        Pool.create(id=0, name="default", driver="storage_rsync", path=str(home / "pools" / "0"), created=time.time())
+        Pool.create(id=0, name=pool.name, driver="storage_rsync", path=pool.path, created=time.time())
         places = {row["id"]: Path(row["options"]["state"]) for row in _nodes(home, nodes, hypervisor)}
         networks = [row["id"] for row in _networks(-(-servers // EACH))]
-        rows = list(_servers(servers, list(places)))
+        rows = list(_servers(servers, list(places), running))
         _insert(Server, rows)
         _insert(Image, [_image(row) for row in rows])
         _insert(Disk, [{"server": row["id"], "image": row["id"], "position": 0} for row in rows])
@@ -65,10 +71,10 @@ def _networks(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _servers(count: int, nodes: list[str]) -> Iterator[dict[str, Any]]:
+def _servers(count: int, nodes: list[str], running: bool) -> Iterator[dict[str, Any]]:
     now = time.time()
     for number in range(count):
-        power = "stopped" if number % 3 == 2 else "running"
+        power = "running" if running and number % 3 < 2 else "stopped"
         yield {
             "id": str(uuid.uuid4()),
             "created": now - count + number,
