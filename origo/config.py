@@ -30,7 +30,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hypervisor", str, "hypervisor_kvm", "The driver that runs servers on this machine."),
     Setting("network", str, "net_iptables", "The driver that connects servers."),
     Setting("storage", str, "storage_rsync", "The driver of pool 0 when it is made at the first start."),
-    Setting("libvirt", str, "own", "`own`: the engine runs its own libvirtd; `system`: one that the machine runs."),
+    Setting(
+        "libvirt",
+        str,
+        "system",
+        "`system`: the libvirtd that the machine runs; `own`: the engine runs and configures it.",
+    ),
     Setting("guests_nat", bool, True, "Whether a new network lets its servers reach the world outside."),
     Setting("memory_reserve_mb", int, 512, "Memory of this machine that servers never get, in MB."),
     Setting("workers", int, 8, "Operations that run at the same moment; the others wait their turn."),

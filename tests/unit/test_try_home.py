@@ -54,8 +54,8 @@ import sys, time
 from pathlib import Path
 from appliance.trial import home
 with home.taken(Path(sys.argv[1])):
-    print("taken", flush=True)
     try:
+        print("taken", flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         pass
