@@ -64,6 +64,17 @@ def domain(spec: ServerSpec, *, accelerated: bool, machine: str) -> str:
     return str(etree.tostring(root, pretty_print=True, encoding="unicode"))
 
 
+def adapted(xml: str, *, accelerated: bool) -> str:
+    """A definition that libvirt gave, for the accelerator that works now; empty if it is for that already."""
+    root = etree.fromstring(xml.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
+    kind = "kvm" if accelerated else "qemu"
+    if root.get("type") == kind:
+        return ""
+    root.set("type", kind)
+    root.replace(root.find("cpu"), _cpu(int(root.findtext("vcpu")), accelerated))
+    return str(etree.tostring(root, encoding="unicode"))
+
+
 def _refuse(spec: ServerSpec) -> None:
     """Refuse what libvirt would take and QEMU not, or what would mean something else to it."""
     if spec.boot not in BOOT:

@@ -28,6 +28,7 @@ from origo.contracts import (
 from origo.errors import Conflict, NoRoom, NotFound, OrigoError
 from origo.host import Host
 
+INACTIVE = libvirt.VIR_DOMAIN_XML_INACTIVE
 UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -122,15 +123,20 @@ class KvmHypervisor(Hypervisor, Consoles, Services, Closing):
         self._ask(f"undefine server {id}", work, gone=None)
 
     def start(self, id: str) -> None:
-        """Start it, unless that would take memory which others have; returns once it runs, whoever began to start it.
+        """Start it with the accelerator that works now, unless that would take memory which others have.
 
-        libvirt goes on with a start whose client was killed. That one counts as active from its first moment, may
-        still fail, and is waited for by another start, which is then refused or does the work.
+        Returns once it runs, whoever began to start it. libvirt goes on with a start whose client was killed: that one
+        counts as active from its first moment, may still fail, and is waited for by another start, which is then
+        refused or does the work.
         """
+        found = self._accelerator.answer()
 
         def work(domain: Any) -> None:
             if not domain.isActive():
                 _admit(domain)
+                text = domain_xml.adapted(domain.XMLDesc(INACTIVE), accelerated=found.works)
+                if text:
+                    domain.connect().defineXML(text)
                 domain.create()
             elif parse.is_starting(*domain.state()):
                 domain.create()
@@ -266,7 +272,7 @@ def _title(domain: Any) -> str:
 def _machine_type(connection: Any, id: str, kind: str) -> str:
     known = _lookup(connection, id)
     if known is not None and parse.is_ours(known):
-        return parse.machine(known.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        return parse.machine(known.XMLDesc(INACTIVE))
     return parse.newest_machine(_capabilities(connection, kind))
 
 

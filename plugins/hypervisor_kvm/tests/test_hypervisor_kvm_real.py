@@ -224,6 +224,15 @@ class TestKvmItself(Real):
         assert 'type="qemu"' in emulated.render(spec)
         assert emulated.check() == []
 
+    def test_a_server_that_was_defined_for_another_accelerator_starts_with_the_one_that_works(
+        self, driver: KvmHypervisor, lab: Lab, spec: ServerSpec
+    ) -> None:
+        works = driver.info().accelerated
+        lab.driver(accelerator="emulation" if works else "kvm").define(spec)
+        driver.start(spec.id)
+        assert f"<domain type='{'kvm' if works else 'qemu'}'" in virsh("dumpxml", spec.id)
+        kvm_lab.answers_on_its_line(driver, spec.id)
+
     def test_a_missing_disk_or_bridge_is_said_with_its_name(self, driver: KvmHypervisor, spec: ServerSpec) -> None:
         driver.define(replace(spec, disks=(DiskSpec("/nowhere/disk.qcow2", "qcow2"),)))
         with pytest.raises(OrigoError, match="cannot start server web1: .*/nowhere/disk.qcow2"):

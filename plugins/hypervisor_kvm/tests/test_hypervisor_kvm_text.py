@@ -46,6 +46,18 @@ def test_a_server_is_defined_like_its_golden_file(name: str) -> None:
     assert text == path.read_text()
 
 
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_another_accelerator_changes_the_kind_and_the_processor_only(accelerated: bool) -> None:
+    there = domain_xml.domain(SPECS["stack"][0], accelerated=accelerated, machine="q35")
+    other = domain_xml.domain(SPECS["stack"][0], accelerated=not accelerated, machine="q35")
+    assert domain_xml.adapted(there, accelerated=accelerated) == ""
+    assert canonical(domain_xml.adapted(there, accelerated=not accelerated)) == canonical(other)
+
+
+def canonical(xml: str) -> str:
+    return str(etree.canonicalize(xml, strip_text=True))
+
+
 @pytest.mark.needs("libvirt")
 @pytest.mark.parametrize("name", SPECS)
 def test_libvirts_own_schema_takes_each_definition(name: str) -> None:
