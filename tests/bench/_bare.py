@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Pattern:
                 children.append((path, backing.attrib["file"]))
         for card in root.iterfind("devices/interface"):
             _only(card, "source").set("bridge", BRIDGE)
-            card.remove(_only(card, "mac"))
+            _only(card, "mac").set("address", "52:54:00:" + zlib.crc32(name.encode()).to_bytes(4).hex(":")[3:])
             card.remove(_only(card, "target"))
         return ElementTree.tostring(root, encoding="unicode"), children, files
 
@@ -70,11 +71,6 @@ class Bare:
             subprocess.run(create, check=True, timeout=60)
         self.libvirt.defineXML(xml).create()
         return time.monotonic() - began
-
-    def mac(self, name: str) -> str:
-        """The address of its card."""
-        root = ElementTree.fromstring(self.libvirt.lookupByName(name).XMLDesc())
-        return _only(root, "devices/interface/mac").attrib["address"]
 
     def remove(self, pattern: Pattern, name: str) -> None:
         """Leave nothing of it but what was prepared."""
