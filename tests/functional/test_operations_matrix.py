@@ -20,6 +20,7 @@ UNPROVEN = {"catalog.build"}
 """Kinds that are put to the proof elsewhere: building needs Debian's packages."""
 
 
+@pytest.mark.timeout(500)  # hundreds of forks, on a machine that may be busy
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.title)
 def test_wherever_it_is_disturbed_all_or_nothing_of_it_is_left(scenario: Scenario, tmp_path: Path) -> None:
     proof = prove(scenario, tmp_path / "world")
