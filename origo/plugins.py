@@ -24,7 +24,6 @@ from origo.errors import BadInput, Conflict, NotFound, OrigoError, Unavailable
 from origo.host import Host
 
 GROUP = "origo.plugins"
-FOLDER = Path("/usr/local/lib/origo/plugins")
 KINDS: Mapping[str, type[Any]] = {"hypervisor": Hypervisor, "storage": Storage, "network": Network}
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -97,7 +96,7 @@ def read_manifest(folder: Path) -> Manifest:
 class Drivers:
     """All plugins, and the drivers they registered: one instance for each driver, host and options."""
 
-    def __init__(self, folders: Sequence[Path] = (FOLDER,)) -> None:
+    def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
         self._manager = pluggy.PluginManager("origo")
         self._manager.add_hookspecs(hookspecs)

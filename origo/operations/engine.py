@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, overload
 
+from origo import log
 from origo.errors import Cancelled, Conflict, OrigoError
 from origo.events import Events
 from origo.model import OperationLog, OperationRow, database
@@ -21,7 +21,7 @@ from origo.operations.progress import Progress
 from origo.operations.queue import Workers
 from origo.operations.run import Run, Surroundings, committed
 
-logger = logging.getLogger(__name__)
+_log = log.get("operations")
 
 BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds between the attempts at a step that can only be repeated; after the last one the operation is stuck."""
@@ -143,7 +143,7 @@ class Engine:
         """
         self._stopping = True
         if not self._workers.stop(seconds):
-            logger.warning("a step did not end within %s s; the next start runs it again", seconds)
+            _log.warning("a step did not end in time; the next start runs it again", seconds=seconds)
         if self._started:
             self._progress.stop()
 
@@ -270,7 +270,7 @@ class Engine:
             row = journal.find(id)
             delay = self._run(row)
         except Exception:
-            logger.exception("cannot work on operation %d; it is tried again in %s s", id, UNREADABLE)
+            _log.exception("cannot work on an operation now", operation=id, again_seconds=UNREADABLE)
             self._workers.add(id, UNREADABLE)
             return
         self._progress.close(id)
@@ -299,7 +299,7 @@ class Engine:
                 if run.fits():
                     return run
             except Exception:
-                logger.exception("cannot make the steps of operation %d", row.id)
+                _log.exception("cannot make the steps of an operation", operation=row.id)
         error = OrigoError(
             f"cannot continue {row.kind} {row.target}: {why}",
             hint="Run the program that began it and try again, or forget the operation.",

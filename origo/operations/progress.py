@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass, field
 
 import peewee
 
+from origo import log
 from origo.events import Event, Events
 from origo.model import OperationRow, database
 from origo.operations.journal import write_lines
 
-logger = logging.getLogger(__name__)
+_log = log.get("operations")
 
 INTERVAL = 0.25
 MAX_PENDING = 2_000
@@ -116,7 +116,7 @@ class Progress:
             try:
                 self._write()
             except peewee.DatabaseError:
-                logger.exception("cannot write the progress of operations")
+                _log.exception("cannot write the progress of operations")
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping, max(0.0, started + INTERVAL - time.monotonic()))
 

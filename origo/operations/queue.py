@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import heapq
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
+from origo import log
 from origo.model import database
 
-logger = logging.getLogger(__name__)
+_log = log.get("operations")
 
 
 class Workers:
@@ -71,7 +71,7 @@ class Workers:
                 try:
                     self._work(id)
                 except Exception:
-                    logger.exception("operation %d is left for the next start", id)
+                    _log.exception("an operation is left for the next start", operation=id)
         finally:
             database.close()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from origo import host
+from origo import host, log
 from origo.errors import Cancelled, OrigoError
 from origo.model import OperationRow
 from origo.operations import journal
@@ -17,7 +16,7 @@ from origo.operations.core import Core
 from origo.operations.journal import Journal
 from origo.operations.progress import Progress
 
-logger = logging.getLogger(__name__)
+_log = log.get("operations")
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ class Run:
         except OrigoError as error:
             return journal.sentence(error)
         except Exception:
-            logger.exception("cannot finish %s, operation %d", self._what(), self._row.id)
+            _log.exception("cannot finish an operation", what=self._what(), operation=self._row.id)
             return journal.sentence(OrigoError(f"cannot finish {self._what()}: internal error"))
         return None
 

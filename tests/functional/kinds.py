@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,20 @@ def furnish(core: Core) -> None:
     model.Node.update(memory_mb=8192, cpus=4).execute()
     pools.ensure_first(core)
     networks.default(core, SYSTEM.id)
+
+
+@contextlib.contextmanager
+def running(folder: Path, *wanted: Callable[[Core], object]) -> Iterator[Core]:
+    """The engine of such a world, started; ended afterwards."""
+    before(*wanted)(folder)
+    core = open_core(folder)
+    core.operations.start()
+    try:
+        yield core
+    finally:
+        core.operations.stop()
+        core.supervisor.stop_all()
+        model.database.close()
 
 
 def run(core: Core, operation: Operation, **args: Any) -> Any:

@@ -16,13 +16,8 @@ from tests.functional import kinds
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    kinds.before(kinds.a_file)(tmp_path)
-    core = kinds.open_core(tmp_path)
-    core.operations.start()
-    yield core
-    core.operations.stop()
-    core.supervisor.stop_all()
-    model.database.close()
+    with kinds.running(tmp_path, kinds.a_file) as core:
+        yield core
 
 
 def wanted(server: HTTPServer, **more: Any) -> dict[str, Any]:

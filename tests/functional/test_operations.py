@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sample_operations import Bench, Files, Write
 
 from origo import model
@@ -67,12 +68,13 @@ def test_a_failed_step_and_all_before_it_are_undone(bench: Bench, failing: str, 
 
 
 def test_an_unexpected_error_is_undone_too_and_its_text_stays_in_the_daemon_s_log(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: Bench,
 ) -> None:
-    row = bench.run(moods={"two": ["do:crash"]})
+    with structlog.testing.capture_logs(processors=[structlog.processors.format_exc_info]) as lines:
+        row = bench.run(moods={"two": ["do:crash"]})
     assert row.status == "undone" and bench.files() == []
     assert row.error["message"] == "cannot finish files.write a: internal error"
-    assert "KeyError: 'secret'" in caplog.text
+    assert any("KeyError: 'secret'" in line["exception"] for line in lines)
     assert not any("secret" in line.text for line in bench.engine.log(row.id))
 
 

@@ -23,13 +23,8 @@ MINE = {"owner": kinds.MINE["owner"]}
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
     """A running server whose guest ignores the power button."""
-    kinds.before(kinds.a_server)(tmp_path)
-    core = kinds.open_core(tmp_path)
-    core.operations.start()
-    yield core
-    core.operations.stop()
-    core.supervisor.stop_all()
-    model.database.close()
+    with kinds.running(tmp_path, kinds.a_server) as core:
+        yield core
 
 
 def server() -> Any:

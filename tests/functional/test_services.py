@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import kinds
 import pytest
 import time_machine
 
@@ -20,19 +19,15 @@ from origo.operations.core import Core
 from origo.services import images, networks, operations, servers
 from origo.services.access import SYSTEM, Actor
 from origo.services.servers import power
+from tests.functional import kinds
 
 SIZE = 1 << 20
 
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    kinds.before()(tmp_path)
-    core = kinds.open_core(tmp_path)
-    core.operations.start()
-    yield core
-    core.operations.stop()
-    core.supervisor.stop_all()
-    model.database.close()
+    with kinds.running(tmp_path) as core:
+        yield core
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

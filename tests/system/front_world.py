@@ -217,7 +217,12 @@ def have_address(address: str) -> None:
 
 @contextlib.contextmanager
 def front_world() -> Iterator[Front]:
-    """A front in a home that nginx's workers can reach."""
+    """A front in a home that nginx's workers can reach.
+
+    Guests' subnet ends here, as it does at a network's bridge: what is sent to a guest that is not up goes nowhere.
+    """
+    route = ["unreachable", "10.7.0.0/24"]
+    subprocess.run(["ip", "route", "replace", *route], check=True)
     home = Path(tempfile.mkdtemp(prefix="origo-front-", dir="/run"))
     home.chmod(0o711)
     made = Front(home)
@@ -226,6 +231,7 @@ def front_world() -> Iterator[Front]:
     finally:
         made.close()
         shutil.rmtree(home)
+        subprocess.run(["ip", "route", "delete", *route], check=True)
 
 
 def within(seconds: float, true: Any) -> bool:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from front_world import ENGINE, PORT, Front, ask, front_world, guest, host, submit, within
+from front_world import ENGINE, PORT, Front, ask, guest, host, submit, within
 from websockets.exceptions import InvalidStatus
 from websockets.sync import client as websocket
 
@@ -14,17 +14,6 @@ from origo.model import Stack, User
 from origo.services import front as fronts
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[Front]:
-    with front_world() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def anna(front: Front) -> User:
-    return front.user("anna")
 
 
 @pytest.fixture(scope="module")

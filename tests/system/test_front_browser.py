@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from front_world import ENGINE, TLS_PORT, Front, front_world, guest, host, within
+from front_world import ENGINE, TLS_PORT, Front, guest, host, within
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from origo import model
@@ -27,17 +27,6 @@ document.cookie = "__Host-origo=evil; domain=origo.localhost; path=/; secure";
 Promise.all([tried, fetch("/headers").then(answer => answer.json()).then(found => seen.headers = found)])
     .then(() => document.getElementById("seen").textContent = JSON.stringify(seen));
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[Front]:
-    with front_world() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def anna(front: Front) -> User:
-    return front.user("anna")
 
 
 @pytest.fixture(scope="module")

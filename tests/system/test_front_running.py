@@ -1,5 +1,6 @@
 """The front as it runs: websockets, streams, cost, its own errors, and nginx itself."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from front_world import ENGINE, PORT, TLS_PORT, Front, ask, front_world, guest, have_address, host, within
+from front_world import ENGINE, PORT, TLS_PORT, Front, ask, guest, have_address, host, within
 from websockets.sync import client as websocket
 from websockets.sync.server import ServerConnection, serve
 
@@ -22,17 +23,6 @@ from origo.model import Stack, User
 from origo.services import front as fronts
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[Front]:
-    with front_world() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def anna(front: Front) -> User:
-    return front.user("anna")
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +168,11 @@ def test_the_command_line_reaches_the_engine_by_https_with_a_token_and_our_autho
 
 
 def test_nginx_that_is_killed_comes_back_by_itself_and_is_reported(front: Front) -> None:
-    before = front.core.supervisor.states()["nginx"].pid
+    before, workers = front.core.supervisor.states()["nginx"].pid, front.workers()
     os.kill(before, signal.SIGKILL)
-    for pid in front.workers() if Path(f"/proc/{before}").exists() else ():
-        os.kill(pid, signal.SIGKILL)
+    for pid in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     def works() -> bool:
         try:
