@@ -5,11 +5,12 @@ if [ -e "$1" ] && [ ! -f "$1" ]; then echo "it is no regular file" >&2; exit 1; 
 exec head -c "$2" -- "$1"
 """
 
-# $2 the new file's path, $3 mode, $4 length of the data, $5 the folder.
+# $2 the new file's path, $3 mode, $4 length of the data, $5 the folder. A signal that comes while the trap of EXIT runs
+# ends that one, so each trap removes the file itself.
 WRITE = """
 set -e
 trap 'rm -f -- "$2"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'rm -f -- "$2"; exit 1' HUP INT TERM
 umask 077
 dd of="$2" bs=1M conv=excl,fsync status=none
 if [ "$(stat -c %s -- "$2")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi

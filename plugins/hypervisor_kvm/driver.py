@@ -1,5 +1,7 @@
 """libvirt's domains as servers: only those that carry our own name are seen, none but those is touched."""
 
+import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -197,6 +199,7 @@ class KvmHypervisor(Hypervisor, Consoles, Services, Closing):
 
     def watch(self, on_event: Callable[[StateEvent], None]) -> Watch:
         """Hand over every change of state."""
+        threading.Thread(target=self._ask_ahead, name="capabilities", daemon=True).start()
         return self._events.watch(on_event)
 
     def serial(self, id: str) -> ConsoleStream:
@@ -206,6 +209,12 @@ class KvmHypervisor(Hypervisor, Consoles, Services, Closing):
     def screen(self, id: str) -> tuple[str, int]:
         """Where its VNC screen listens."""
         return self._on(id, "open the screen of", lambda domain: parse.screen(domain.XMLDesc()), running=True)
+
+    def _ask_ahead(self) -> None:
+        """libvirt tries out every QEMU when it is first asked what they can do: now, not while somebody waits."""
+        with contextlib.suppress(OrigoError):
+            found = self._accelerator.answer()
+            self._daemon.call(lambda connection: _capabilities(connection, found.kind))
 
     def close(self) -> None:
         """Close all connections; servers run on."""

@@ -83,6 +83,7 @@ def open_core(folder: Path, classes: Mapping[str, type[Driver]] = FAKES, service
     home.make(folder)
     values: dict[str, Any] = {
         "hypervisor": "files",
+        "libvirt": "own",
         "network": "files",
         "storage": "files",
         "memory_reserve_mb": 0,
