@@ -6,6 +6,7 @@ lies under one folder that only root can enter.
 
 import contextlib
 import hashlib
+import hmac
 import ipaddress
 import os
 import secrets
@@ -51,6 +52,7 @@ class Secrets:
         self.folder = folder
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
         self._fernet = Fernet(self._kept("seal.key", Fernet.generate_key))
+        self._digest_key = self._kept("digest.key", lambda: os.urandom(32))
         self._nobody = ""
 
     def hash_password(self, password: str) -> str:
@@ -82,6 +84,10 @@ class Secrets:
                 "cannot read a sealed value: it was sealed with another key",
                 hint=f"put back the file {self.folder / 'seal.key'} of the engine that sealed it",
             ) from None
+
+    def digest(self, value: bytes) -> str:
+        """What tells this value from others, and nobody without this engine's key what it is, not even by guessing."""
+        return hmac.digest(self._digest_key, value, "sha256").hex()
 
     def front(self, domain: str) -> Certificate:
         """The certificate of the engine's page and of every stack's; renewed when it is near its end.

@@ -18,7 +18,8 @@ HEAD = """# API
 
 Made from the table of routes in `origo/api`; the same is served as OpenAPI 3.1 at `/api/v1/openapi.json`. All paths
 are below `/api/v1`. Errors have one shape: `{"error": {"code", "message", "hint", "details"}}` ([errors](errors.md)).
-Changes take an `Idempotency-Key` header. Lists take `limit`, `cursor` and `q`, and answer
+Changes take an `Idempotency-Key` header: the same request with the same key again is answered with the operation of
+the first time, another request with 409. Lists take `limit`, `cursor` and `q`, and answer
 `{"items": [...], "next": cursor}`.
 """
 

@@ -8,7 +8,7 @@ from origo.model.base import JSONField, Row
 class OperationRow(Row):
     """`status` is queued, running, undoing, done, undone, stuck; `step` counts the steps that are done (forwards) or
     not yet undone (backwards); `backwards` tells which, also of one that is stuck; `error` is in the shape of all
-    errors. `key` is the Idempotency-Key of the request that it came from."""
+    errors. `key` is the Idempotency-Key of the request that it came from, `request` its digest."""
 
     id = peewee.AutoField()
     kind = peewee.CharField()
@@ -32,6 +32,7 @@ class OperationRow(Row):
     started = peewee.DoubleField(null=True)
     ended = peewee.DoubleField(null=True)
     key = peewee.CharField(null=True)
+    request = peewee.CharField(default="")
 
     class Meta:
         table_name = "operation"

@@ -27,6 +27,14 @@ class Lock:
 
 
 @dataclass(frozen=True)
+class Key:
+    """An Idempotency-Key: the text that a client chose, and a keyed digest of the request it came with."""
+
+    text: str
+    request: str
+
+
+@dataclass(frozen=True)
 class Cost:
     """What an operation takes (or, below zero, gives back) once it is done; `downtime` says who notices what."""
 

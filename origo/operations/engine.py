@@ -12,7 +12,7 @@ from origo.events import Events
 from origo.model import OperationLog, OperationRow, database
 from origo.operations import journal
 from origo.operations import plan as plans
-from origo.operations.base import Context, Operation
+from origo.operations.base import Context, Key, Operation
 from origo.operations.core import Core
 from origo.operations.journal import UNFINISHED, Journal
 from origo.operations.locks import LockTable
@@ -87,21 +87,21 @@ class Engine:
         *,
         by: str,
         plan: Literal[False] = False,
-        key: str | None = None,
+        key: Key | None = None,
     ) -> OperationRow: ...
 
     @overload
     def submit(
-        self, operation: Operation, args: dict[str, Any], *, by: str, plan: bool, key: str | None = None
+        self, operation: Operation, args: dict[str, Any], *, by: str, plan: bool, key: Key | None = None
     ) -> OperationRow | Plan: ...
 
     def submit(
-        self, operation: Operation, args: dict[str, Any], *, by: str, plan: bool = False, key: str | None = None
+        self, operation: Operation, args: dict[str, Any], *, by: str, plan: bool = False, key: Key | None = None
     ) -> OperationRow | Plan:
         """Prepare an operation and enter it into the journal, in one transaction; it runs as soon as it has its locks.
 
-        With `plan` nothing is changed and the plan returned. The same `key` from the same user gives the operation of
-        the first time, or Conflict when it asked for something else. Raises whatever `prepare` finds wrong.
+        With `plan` nothing is changed and the plan returned. With the same `key` as an `earlier` request it is that
+        one's operation. Raises whatever `prepare` finds wrong.
         """
         if operation.kind not in self._kinds:
             raise ValueError(f"the kind {operation.kind} is not registered")
@@ -109,11 +109,25 @@ class Engine:
         if plan:
             return self._plan(operation, args, by)
         with database.atomic():
-            if key is not None and (earlier := _earlier(operation, args, by, key)) is not None:
+            if key is not None and (earlier := self.earlier(by, key)) is not None:
                 return earlier
             context = self._prepare(operation, args, by)
             row = self._journal.queue(operation, context, key)
             database.after_commit(lambda: self._join(row))
+        return row
+
+    def earlier(self, by: str, key: Key) -> OperationRow | None:
+        """The operation that this user's request with the same key began, if there was one.
+
+        Raises Conflict when that was another request.
+        """
+        row: OperationRow | None = OperationRow.get_or_none(OperationRow.key == key.text, OperationRow.by == by)
+        if row is not None and row.request != key.request:
+            raise Conflict(
+                f"cannot use the Idempotency-Key {key.text} again: "
+                f"it belongs to operation {row.id}, which is another request",
+                hint="use a new key for each request",
+            )
         return row
 
     def start(self) -> None:
@@ -320,13 +334,3 @@ class Engine:
 
 
 _HINTS = {"stuck": "Retry it or forget it."}
-
-
-def _earlier(operation: Operation, args: dict[str, Any], by: str, key: str) -> OperationRow | None:
-    row = OperationRow.get_or_none(OperationRow.key == key, OperationRow.by == by)
-    if row is not None and (row.kind != operation.kind or row.args != args):
-        raise Conflict(
-            f"cannot use the Idempotency-Key {key!r} again: it belongs to operation {row.id}, which is another request",
-            hint="Use a new key for each request.",
-        )
-    return row

@@ -10,7 +10,7 @@ from origo.errors import Conflict, NotFound, OrigoError
 from origo.events import Events
 from origo.model import OperationLog, OperationRow, database
 from origo.operations import plan as plans
-from origo.operations.base import Context, Lock, Mode, Operation
+from origo.operations.base import Context, Key, Lock, Mode, Operation
 
 UNFINISHED = ("queued", "running", "undoing", "stuck")
 """The states in which an operation still holds or waits for its locks."""
@@ -49,7 +49,7 @@ class Journal:
         self._events = events
         self._on_stuck = on_stuck
 
-    def queue(self, operation: Operation, context: Context, key: str | None) -> OperationRow:
+    def queue(self, operation: Operation, context: Context, key: Key | None) -> OperationRow:
         """Enter a prepared operation; part of the transaction of its `prepare`."""
         row = OperationRow.create(
             kind=operation.kind,
@@ -62,7 +62,8 @@ class Journal:
             by=context.by,
             owner=operation.owner(context),
             created=time.time(),
-            key=key,
+            key=key and key.text,
+            request=key.request if key else "",
         )
         self._tell(row, "queued")
         if row.id % SWEEP == 0:

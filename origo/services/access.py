@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from origo.errors import Forbidden, NotFound, NotLoggedIn
+from origo.operations.base import Key
 
 
 @dataclass(frozen=True)
@@ -16,14 +17,14 @@ class Actor:
     name: str = ""
     role: str = ""
     plan: bool = False
-    key: str | None = None
+    key: Key | None = None
 
     @property
     def admin(self) -> bool:
         """Whether it may see and change everybody's things."""
         return self.role == "admin"
 
-    def asking(self, *, plan: bool, key: str | None) -> "Actor":
+    def asking(self, *, plan: bool, key: Key | None) -> "Actor":
         """The same one, asking for a plan or with a key."""
         return replace(self, plan=plan, key=key)
 

@@ -86,9 +86,14 @@ class Application:
             given["body"] = body
         if route.kind is Kind.STREAM:
             return self._stream(route, actor, given)
-        actor = actor.asking(plan=plan, key=reading.key(environ))
-        result = route.verb(self.core, actor, **given)
-        return self._changed(actor, result, wait) if route.kind is Kind.CHANGE else answers.json(result)
+        if route.kind is not Kind.CHANGE:
+            return answers.json(route.verb(self.core, actor, **given))
+        actor = actor.asking(plan=plan, key=reading.key(environ, body, self.core.secrets.digest))
+        return self._changed(actor, self._earlier(actor) or route.verb(self.core, actor, **given), wait)
+
+    def _earlier(self, actor: Actor) -> Any:
+        """What the same request came to before; looked for first, since what it names may be gone by now."""
+        return self.core.operations.earlier(actor.id, actor.key) if actor.key and not actor.plan else None
 
     def _changed(self, actor: Actor, result: Any, wait: int) -> HTTPResponse:
         if actor.plan:

@@ -50,7 +50,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "Idempotency-Key",
         "in": "header",
         "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
-        "description": "The same key again gives the operation of the first time.",
+        "description": "The same request with the same key gives the operation of the first time; another one 409.",
     },
     "event": {
         "name": "Last-Event-ID",

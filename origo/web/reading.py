@@ -1,8 +1,9 @@
 """What came from the client, checked once: body, query and headers become models, or a sentence says what is wrong."""
 
 import difflib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from origo.errors import BadInput, TooLarge
+from origo.operations.base import Key
 
 BODY_LIMIT = 1 << 20
 WAIT_LIMIT = 30
@@ -64,12 +66,16 @@ def parameters(found: Mapping[str, str], model: type[BaseModel] | None) -> BaseM
         raise _bad(model, invalid, "the query") from None
 
 
-def key(environ: Mapping[str, Any]) -> str | None:
-    """The Idempotency-Key, if there is one. Raises BadInput."""
+def key(environ: Mapping[str, Any], body: BaseModel | None, digest: Callable[[bytes], str]) -> Key | None:
+    """The Idempotency-Key, if there is one, with the digest of what is asked for. Raises BadInput."""
     value = environ.get("HTTP_IDEMPOTENCY_KEY")
-    if value is not None and not KEY.fullmatch(value):
+    if value is None:
+        return None
+    if not KEY.fullmatch(value):
         raise BadInput("cannot use this Idempotency-Key", hint="send 1 to 200 letters, digits or signs without spaces")
-    return value
+    sent = body.model_dump(mode="json", exclude_unset=True) if body is not None else None
+    request = json.dumps([environ["REQUEST_METHOD"], environ["PATH_INFO"], sent], sort_keys=True)
+    return Key(value, digest(request.encode()))
 
 
 def _read(environ: Mapping[str, Any]) -> bytes:

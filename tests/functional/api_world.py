@@ -61,11 +61,16 @@ class World:
 
     home: Path
     routes: Any = api.ALL
-    core: Core = field(init=False)
+    core: Core = None  # type: ignore[assignment]  # an engine that is there, or else one is made
     web: Web = field(init=False)
 
     def __post_init__(self) -> None:
         log.configure()
+        if self.core is None:
+            self._make()
+        self.web = Web(self.core, self.routes)
+
+    def _make(self) -> None:
         (self.home / "run").mkdir(parents=True, exist_ok=True)
         model.connect(str(self.home / "origo.db"))
         migrations.migrate()
@@ -82,7 +87,6 @@ class World:
         self.core.operations.core = self.core
         self.core.operations.register(kinds.ALL)
         engine.ensure(self.core)
-        self.web = Web(self.core, self.routes)
 
     def close(self) -> None:
         model.database.close()

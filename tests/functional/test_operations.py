@@ -16,7 +16,7 @@ from origo import model
 from origo.errors import Conflict, NotFound
 from origo.host.local import LocalHost
 from origo.operations import journal
-from origo.operations.base import Context, Step
+from origo.operations.base import Context, Key, Step
 from origo.operations.plan import Plan
 
 
@@ -193,11 +193,12 @@ def test_after_the_commit_point_it_is_too_late_to_cancel(bench: Bench) -> None:
 
 def test_the_same_idempotency_key_gives_the_same_operation(bench: Bench) -> None:
     args = {"label": "a", "names": ["one"], "folder": str(bench.folder)}
-    first = bench.engine.submit(Files(), args, by="someone", key="k")
-    assert bench.engine.submit(Files(), args, by="someone", key="k").id == first.id
-    with pytest.raises(Conflict, match="cannot use the Idempotency-Key 'k' again"):
-        bench.engine.submit(Files(), {**args, "label": "b"}, by="someone", key="k")
-    assert bench.engine.submit(Files(), {**args, "label": "b"}, by="another", key="k").id != first.id
+    key, other = Key("k", "this request"), Key("k", "another request")
+    first = bench.engine.submit(Files(), args, by="someone", key=key)
+    assert bench.engine.submit(Files(), args, by="someone", key=key).id == first.id
+    with pytest.raises(Conflict, match="cannot use the Idempotency-Key k again"):
+        bench.engine.submit(Files(), args, by="someone", key=other)
+    assert bench.engine.submit(Files(), {**args, "label": "b"}, by="another", key=key).id != first.id
 
 
 def test_stopping_leaves_a_running_step_for_the_next_start(bench: Bench) -> None:

@@ -224,6 +224,7 @@ class OperationRow(Row):
     started = peewee.DoubleField(null=True)
     ended = peewee.DoubleField(null=True)
     key = peewee.CharField(null=True)
+    request = peewee.CharField()
 
     class Meta:
         table_name = "operation"
