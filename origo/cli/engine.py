@@ -4,6 +4,7 @@ import click
 
 from origo import client
 from origo.cli import output
+from origo.errors import Unavailable
 
 
 @click.group(name="engine")
@@ -85,6 +86,8 @@ def events(follow: bool, after: int, json_: bool) -> None:
         else:
             data = " ".join(f"{name}={value}" for name, value in event["data"].items())
             click.echo(f"{event['id']} {event['kind']} {event['target']} {data}")
+    if follow:
+        raise Unavailable("cannot follow events any longer: the engine stops, or you were logged out")
 
 
 @click.command(name="doctor")

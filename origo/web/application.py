@@ -120,8 +120,14 @@ class Application:
         except BaseException:
             places.streams.give_back(actor.id)
             raise
-        gone = bottle.request.environ.get("origo.gone", lambda: False)
-        stream = Stream(events, lambda: places.stopping or gone(), ended=lambda: places.streams.give_back(actor.id))
+        environ = bottle.request.environ
+        gone = environ.get("origo.gone", lambda: False)
+        stream = Stream(
+            events,
+            stopping=lambda: places.stopping or gone(),
+            welcome=lambda: doors.still(actor, environ, self.core),
+            ended=lambda: places.streams.give_back(actor.id),
+        )
         headers = answers.SECURITY | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         return HTTPResponse(stream, 200, headers)
 

@@ -85,6 +85,15 @@ def actor(environ: Mapping[str, Any], core: Core) -> Actor:
     return found
 
 
+def still(known: Actor, environ: Mapping[str, Any], core: Core) -> bool:
+    """Whether a request that goes on for long would act as the same user in the same role if it came now."""
+    try:
+        now = actor(environ, core)
+    except NotLoggedIn:
+        return False
+    return (now.id, now.role) == (known.id, known.role)
+
+
 def check_origin(environ: Mapping[str, Any], way: Asked) -> None:
     """Refuse what another origin's page asks in the name of who is logged in here. Raises Forbidden.
 

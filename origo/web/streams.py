@@ -9,18 +9,26 @@ import pydantic_core
 from origo.model import database
 
 HEARTBEAT = 15.0
+WELCOME_SECONDS = 2.0
+"""How often a stream asks whether its reader may still read; a log-out ends it no later."""
 
 
 class Stream:
-    """The body of one stream. It ends when the verb does, when the client has gone, or when `stopping` says so."""
+    """The body of one stream. It ends when the verb does, when the client has gone, when `stopping` says so, or when
+    its reader is not `welcome` any more."""
 
     def __init__(
-        self, events: Iterator[dict[str, Any] | None], stopping: Callable[[], bool], ended: Callable[[], None]
+        self,
+        events: Iterator[dict[str, Any] | None],
+        stopping: Callable[[], bool],
+        welcome: Callable[[], bool],
+        ended: Callable[[], None],
     ) -> None:
         self._events = events
         self._stopping = stopping
+        self._welcome = welcome
         self._ended = ended
-        self._last = time.monotonic()
+        self._last = self._asked = time.monotonic()
         self._begun = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -52,6 +60,10 @@ class Stream:
         # A stream lasts for hours, so it has a connection to the database only while it looks for something new.
         opened = database.connect(reuse_if_open=True)
         try:
+            if time.monotonic() - self._asked >= WELCOME_SECONDS:
+                self._asked = time.monotonic()
+                if not self._welcome():
+                    raise StopIteration
             return next(self._events)
         finally:
             if opened:

@@ -1,7 +1,8 @@
 """Users, passwords, links, tokens and sessions, through the API."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from origo.services import sessions
 from origo.services.sessions import entering
 from origo.services.sessions.throttle import FREE, Throttle
 from origo.services.users import passwords
+from origo.web.streams import WELCOME_SECONDS
 
 
 @pytest.fixture
@@ -248,3 +250,39 @@ def test_no_secret_is_ever_in_an_event(world: World) -> None:
     assert events.count("anna") >= 2
     for secret in ("correct horse", token, key, "$argon2"):
         assert secret not in events
+
+
+LEAVING: dict[str, Callable[[World, str], object]] = {
+    "logged out": lambda world, key: sessions.log_out(key),
+    "its session ended": lambda world, key: world.root(
+        "DELETE", f"/api/v1/users/anna/sessions/{secrets.digest(key)[:16]}"
+    ),
+    "its session too old": lambda world, key: model.Session.update(expires=1.0).execute(),
+    "its token deleted": lambda world, key: world.root("DELETE", "/api/v1/users/anna/tokens/test"),
+    "disabled": lambda world, key: world.root("PATCH", "/api/v1/users/anna", {"enabled": False}),
+    "no administrator any more": lambda world, key: world.root("PATCH", "/api/v1/users/anna", {"role": "user"}),
+    "deleted": lambda world, key: world.root("DELETE", "/api/v1/users/anna"),
+}
+
+
+@pytest.mark.parametrize("how", LEAVING)
+def test_a_stream_of_events_ends_when_its_reader_is(how: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert WELCOME_SECONDS <= 3
+    monkeypatch.setattr("origo.web.streams.WELCOME_SECONDS", 0.1)
+    monkeypatch.setattr("origo.services.events.LOOK_SECONDS", 0.05)
+    world.user("other", "admin")
+    anna = world.user("anna", "admin")
+    key = sessions.begin(world.core, anna)
+    way = {"token": world.token(anna)} if "token" in how else {"cookie": key}
+    answer = world.ask("GET", "/api/v1/events?after=-1", stream=True, **way)
+    parts: list[bytes] = []
+    reader = threading.Thread(target=lambda: parts.extend(answer.rest), daemon=True)
+    reader.start()
+    time.sleep(0.5)
+    assert reader.is_alive(), "it lasts as long as its reader is who it was"
+    LEAVING[how](world, key)
+    reader.join(3)
+    assert not reader.is_alive()
+    assert len(world.web.app.places.streams) == 1  # closed by the server, once
+    answer.rest.close()
+    assert len(world.web.app.places.streams) == 0
