@@ -1,9 +1,9 @@
 """The front: nginx's static configuration, and where a stack's page is."""
 
-import http.client
 from dataclasses import dataclass
 from typing import Any
 
+from origo import client
 from origo.errors import NotFound
 from origo.model import Connection, Server, Stack
 from origo.services.access import Actor
@@ -62,13 +62,5 @@ def owned(actor: Actor, label: str) -> Upstream:
 
 def answers(found: Upstream) -> bool:
     """Whether the page answers at this moment, with whatever it has to say but an error of its own."""
-    if not found.address:
-        return False
-    connection = http.client.HTTPConnection(found.address, timeout=ANSWER_SECONDS)
-    try:
-        connection.request("GET", found.path)
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    status = client.status(found.address, found.path, ANSWER_SECONDS) if found.address else None
+    return status is not None and status < 500
