@@ -150,12 +150,17 @@ class FolderStorage(Storage):
 
     def _make(self, pool: PoolSpec, facts: Mapping[str, Any]) -> None:
         """Marker first, then the areas; what is there already stays. `facts` are the driver's own, for the marker."""
-        self.host.make_folder(pool.path, mode=TOP_MODE)
+        self._make_folder(pool.path, TOP_MODE)
         if not self.host.exists(f"{pool.path}/{MARKER}"):
             text = json.dumps({"contract": 1, "id": pool.id, **facts}, indent=1) + "\n"
             self.host.write(f"{pool.path}/{MARKER}", text.encode(), mode=0o600)
         for area, mode in AREAS.items():
-            self.host.make_folder(f"{pool.path}/{area}", mode=mode)
+            self._make_folder(f"{pool.path}/{area}", mode)
+
+    def _make_folder(self, path: str, mode: int) -> None:
+        """Change only what differs: a full file system may refuse to set a mode, even the one that is there."""
+        if not self.host.exists(path) or self.host.stat(path).mode != mode:
+            self.host.make_folder(path, mode=mode)
 
     def _unmake(self, pool: PoolSpec) -> None:
         """Remove areas and marker of a pool that holds no image; the folder itself stays."""

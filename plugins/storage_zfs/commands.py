@@ -3,6 +3,7 @@
 import posixpath
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from origo_plugins.storage_zfs.options import Wanted
 
@@ -18,7 +19,7 @@ PROPERTIES = {"recordsize": "64K", "compression": "lz4", "xattr": "sa", "atime":
 """What suits disks of guests: blocks near the size they write, no time stamps, no way around the checksums."""
 
 SPARE = "16M"
-"""Kept from the dataset: in a ZFS pool that is full to the brim not even a rename into the trash works."""
+"""Kept from the dataset: in a ZFS pool that is full to the brim not even a rename or a change of mode works."""
 
 POOL_USAGE: Argv = ("zpool", "get")
 USAGE: Argv = ("zfs", "get")
@@ -51,8 +52,13 @@ def create_dataset(wanted: Wanted) -> Argv:
     return ("zfs", "create", "-o", f"mountpoint={wanted.path}", wanted.dataset)
 
 
+def make_file(file: str) -> Argv:
+    """Makes an empty file that nobody but root can read: what guests write is in it."""
+    return ("install", "--mode=0600", "/dev/null", file)
+
+
 def truncate(wanted: Wanted, file: str) -> Argv:
-    """Makes a file for the ZFS pool, without blocks."""
+    """Gives a file for the ZFS pool its size, without blocks."""
     return ("truncate", f"--size={wanted.size_bytes}", file)
 
 
@@ -67,7 +73,7 @@ def create(wanted: Wanted, pool_offered: Offered, offered: Offered) -> tuple[Arg
     marker = ("install", "--mode=0600", "/dev/stdin", f"{wanted.path}/{MARKER}")
     areas = (("mkdir", "--parents", f"--mode={mode:04o}", f"{wanted.path}/{area}") for area, mode in AREAS.items())
     return (
-        *(truncate(wanted, file) for file in wanted.files),
+        *(make(file) for file in wanted.files for make in (make_file, partial(truncate, wanted))),
         create_zpool(wanted, pool_offered, offered),
         create_dataset(wanted),
         *(reserve(wanted, file) for file in wanted.files),
@@ -84,7 +90,7 @@ def text(commands: Iterable[Argv]) -> str:
 
 def properties(wanted: Wanted) -> Argv:
     """What is known of the ZFS pool and its dataset."""
-    names = f"{OWNER},mounted,mountpoint,used,available"
+    names = f"{OWNER},mounted,mountpoint,used,available,refreservation"
     return ("zfs", "get", "-H", "-p", "-d", "1", "-o", "name,property,value", names, wanted.zpool)
 
 

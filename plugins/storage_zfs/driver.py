@@ -1,6 +1,7 @@
 """Pools on ZFS: one ZFS pool with one dataset each, known by the property origo:pool and found again by its id."""
 
 import time
+from collections.abc import Callable
 
 from origo_plugins.storage_zfs import commands, options, parse
 from origo_plugins.storage_zfs.commands import Argv
@@ -54,6 +55,7 @@ class ZfsStorage(FolderStorage):
             sources.clear()
             sources.check()
             for file in wanted.files:
+                self.host.run(commands.make_file(file))
                 self.host.run(commands.truncate(wanted, file))
             self._run("make", pool, commands.create_zpool(wanted, *self._offered()))
             found = self._found(pool, wanted)
@@ -102,7 +104,8 @@ class ZfsStorage(FolderStorage):
         if found.owner != wanted.owner or not found.dataset:
             raise Unavailable(f"cannot open pool {pool.name}: the ZFS pool {wanted.zpool} is not its own")
         self._mount(pool, wanted)
-        self.host.run(commands.spare(wanted, commands.SPARE), check=False)
+        if not found.spare:
+            self.host.run(commands.spare(wanted, commands.SPARE), check=False)
         self._make(pool, {"zpool": wanted.zpool})
 
     def usage(self, pool: PoolSpec) -> PoolUsage:
@@ -113,6 +116,8 @@ class ZfsStorage(FolderStorage):
             raise NotFound(f"cannot find pool {pool.name}: the ZFS pool {wanted.zpool} is not imported")
         if found.owner != wanted.owner:
             raise Unavailable(f"cannot use the ZFS pool {wanted.zpool} for pool {pool.name}: it is not its own")
+        if not found.spare:
+            self.host.run(commands.spare(wanted, commands.SPARE), check=False)
         status = self.host.run(commands.status(wanted), check=False)
         telling = status.code == 0 and status.out.startswith(b"{")
         health, sentence = (
@@ -124,16 +129,24 @@ class ZfsStorage(FolderStorage):
         return PoolUsage(total, found.free_bytes, health, sentence)
 
     def move(self, pool: PoolSpec, place: Place, target: Place) -> None:
-        """One durable rename; in a full ZFS pool with the room that is kept for that."""
+        """One durable rename, in a full ZFS pool too."""
+        self._even_if_full(pool, lambda: super(ZfsStorage, self).move(pool, place, target))
+
+    def seal(self, pool: PoolSpec, place: Place) -> None:
+        """Owner and mode, in a full ZFS pool too."""
+        self._even_if_full(pool, lambda: super(ZfsStorage, self).seal(pool, place))
+
+    def _even_if_full(self, pool: PoolSpec, act: Callable[[], None]) -> None:
+        """Do it, if need be with the room that is kept back: a ZFS pool without any takes no change at all."""
         try:
-            super().move(pool, place, target)
+            act()
         except NoRoom:
             wanted = options.read(pool)
             self._run("make room in", pool, commands.spare(wanted, "none"))
             try:
-                super().move(pool, place, target)
+                act()
             finally:
-                # Nothing can be kept while nothing is free; `open` tries again.
+                # Refused as long as there is no room: then `open` or `usage` keeps it back again.
                 self.host.run(commands.spare(wanted, commands.SPARE), check=False)
 
     def _import(self, pool: PoolSpec, wanted: Wanted, sources: Sources) -> Found | None:

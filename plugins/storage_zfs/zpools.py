@@ -11,7 +11,8 @@ from origo.host import Host
 
 @dataclass(frozen=True)
 class Found:
-    """An imported ZFS pool: whose it is, its health, its room, and whether its dataset is there and mounted."""
+    """An imported ZFS pool: whose it is, its health, its room, and whether its dataset is there and
+    mounted, and whether room is kept back (`spare`)."""
 
     guid: str
     owner: str
@@ -21,6 +22,7 @@ class Found:
     dataset: bool
     mounted: bool
     mountpoint: str
+    spare: bool
 
 
 def find(host: Host, wanted: Wanted) -> Found | None:
@@ -47,6 +49,7 @@ def find(host: Host, wanted: Wanted) -> Found | None:
         dataset=bool(below),
         mounted=below.get("mounted") == "yes",
         mountpoint=below.get("mountpoint", ""),
+        spare=top.get("refreservation", "0") not in ("0", "none"),
     )
 
 

@@ -15,9 +15,9 @@ from origo_plugins.storage_zfs.driver import ZfsStorage
 from origo.contracts import Place, PoolSpec
 from origo.errors import BadInput, Conflict, NoRoom, NotFound, Unavailable
 from origo.host import Host, Job, LocalHost, job
-from origo.testing.full_pool_suite import FullPoolSuite
+from origo.testing.full_pool_suite import FILL, FullPoolSuite, fill
 from origo.testing.second_machine import SecondMachine
-from origo.testing.storage_suite import IMAGE, Make, StorageSuite, Vanish, put
+from origo.testing.storage_suite import IMAGE, TRASHED, Make, StorageSuite, Vanish, put
 
 pytestmark = [pytest.mark.needs("zfs"), pytest.mark.timeout(300)]
 
@@ -143,9 +143,11 @@ def test_what_is_shown_is_what_is_run(make: Make, pool: PoolSpec) -> None:
     assert ran[:2] == [line for line in shown.splitlines() if line.startswith(("zpool", "zfs"))]
 
 
-def test_the_file_of_a_pool_takes_its_room_at_once(make: Make, pool: PoolSpec) -> None:
+def test_the_file_of_a_pool_takes_its_room_at_once_and_is_nobodys_to_read(make: Make, pool: PoolSpec) -> None:
     make().create(pool)
-    assert make().host.stat(pool.options["file"]).allocated_bytes >= 128 << 20
+    facts = make().host.stat(pool.options["file"])
+    assert facts.allocated_bytes >= 128 << 20
+    assert (facts.uid, facts.mode) == (0, 0o600)
 
 
 @pytest.mark.parametrize(("layout", "number"), [("mirror", 2), ("raidz", 3), ("raidz2", 4)])
@@ -293,6 +295,20 @@ def test_a_zfs_that_does_not_answer_is_told(pool: PoolSpec) -> None:
     for act in (storage.create, storage.destroy, storage.open, storage.usage):
         with pytest.raises(Unavailable, match="cannot talk to ZFS"):
             act(pool)
+
+
+def test_room_is_kept_back_again_after_it_was_used(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    put(make(), pool, IMAGE)
+    fill(make(), pool)
+    make().move(pool, IMAGE, TRASHED)
+    make().remove(pool, FILL)
+    deadline = time.monotonic() + 60
+    kept = ["zfs", "get", "-Hp", "-o", "value", "refreservation", "origo-7"]
+    while make().host.run(kept).text.strip() != str(16 << 20) and time.monotonic() < deadline:
+        make().usage(pool)
+        time.sleep(0.2)
+    assert make().host.run(kept).text.strip() == str(16 << 20)
 
 
 def test_moving_and_removing_cost_no_zfs_command(make: Make, pool: PoolSpec) -> None:
