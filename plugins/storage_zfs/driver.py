@@ -68,6 +68,7 @@ class ZfsStorage(FolderStorage):
             self._check_empty(pool)
             self._run("make", pool, commands.create_dataset(wanted))
         self._mount(pool, wanted)
+        sources.close()
         sources.reserve()
         self._make(pool, {"zpool": wanted.zpool})
 
@@ -95,15 +96,19 @@ class ZfsStorage(FolderStorage):
     def open(self, pool: PoolSpec) -> None:
         """Import the ZFS pool and mount its dataset, whatever of it is needed."""
         wanted = options.read(pool)
-        found = find(self.host, wanted) or self._import(pool, wanted, Sources(self.host, wanted))
+        sources = Sources(self.host, wanted)
+        found = find(self.host, wanted) or self._import(pool, wanted, sources)
         if found is None:
             raise NotFound(
                 f"cannot find pool {pool.name}: no device has the ZFS pool {wanted.zpool}",
                 hint=f"devices: {' '.join(wanted.sources)}",
             )
-        if found.owner != wanted.owner or not found.dataset:
+        # One that is in use may lie on devices that have other names since; nothing is imported but by its id.
+        elsewhere = sources.guid() not in ("", found.guid)
+        if found.owner != wanted.owner or elsewhere or not found.dataset:
             raise Unavailable(f"cannot open pool {pool.name}: the ZFS pool {wanted.zpool} is not its own")
         self._mount(pool, wanted)
+        sources.close()
         if not found.spare:
             self.host.run(commands.spare(wanted, commands.SPARE), check=False)
         self._make(pool, {"zpool": wanted.zpool})
@@ -124,7 +129,7 @@ class ZfsStorage(FolderStorage):
             parse.status(status.out, wanted.zpool) if telling else parse.health(wanted.zpool, found.health)
         )
         total = found.used_bytes + found.free_bytes
-        if not found.mounted:
+        if not found.mounted or found.mountpoint != pool.path:
             return PoolUsage(total, 0, "failed", f"pool {pool.name} is not mounted at {pool.path}")
         return PoolUsage(total, found.free_bytes, health, sentence)
 

@@ -16,6 +16,9 @@ DESTROYED = 2
 """What the label of a destroyed ZFS pool says of its state; of one in use it is 0, of an exported one 1."""
 
 
+PRIVATE = 0o600
+
+
 @dataclass(frozen=True)
 class Held:
     """What a path of a source holds: the source itself, or one of its partitions."""
@@ -70,6 +73,12 @@ class Sources:
             result = self._host.run(commands.reserve(self._wanted, file), check=False, timeout=600)
             if b"No space left" in result.err:
                 raise NoRoom(f"{self._what}: there is no room for {file}")
+
+    def close(self) -> None:
+        """Let nobody but root read the files: what guests write is in them. They may have been made by an older us."""
+        for file in self._wanted.files:
+            if self._host.exists(file) and self._host.stat(file).mode != PRIVATE:
+                self._host.protect(file, mode=PRIVATE)
 
     def clear(self) -> None:
         """Remove our files, and take the signatures of a ZFS pool of ours that was destroyed from its devices."""

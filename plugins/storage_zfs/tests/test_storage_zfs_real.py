@@ -150,6 +150,15 @@ def test_the_file_of_a_pool_takes_its_room_at_once_and_is_nobodys_to_read(make: 
     assert (facts.uid, facts.mode) == (0, 0o600)
 
 
+def test_the_file_of_a_pool_that_others_can_read_is_closed_when_the_pool_is_opened(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    file = Path(pool.options["file"])
+    for act in (make().open, make().create):
+        file.chmod(0o644)
+        act(pool)
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize(("layout", "number"), [("mirror", 2), ("raidz", 3), ("raidz2", 4)])
 def test_layouts_with_spare_devices_survive_the_loss_of_one(
     make: Make, pool: PoolSpec, layout: str, number: int
@@ -225,6 +234,40 @@ def test_a_pool_of_another_engine_with_this_name_and_number_is_left(make: Make, 
     make().destroy(other)
     make().open(pool)
     assert make().usage(pool).health == "ok"
+
+
+def test_a_pool_is_not_opened_as_another_one_of_its_name_that_is_in_use(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    make().host.run(["zpool", "export", "origo-7"])
+    files = {**pool.options, "file": f"{pool.options['file']}-other"}
+    other = replace(pool, path=f"{pool.path}-other", options=files)
+    make().create(other)
+    with pytest.raises(Unavailable, match="the ZFS pool origo-7 is not its own"):
+        make().open(pool)
+    assert make().usage(pool).health == "failed"
+    assert make().usage(other).health == "ok"
+
+
+class Elsewhere(LocalHost):
+    """This machine as if it had another name and address, which is how ZFS tells machines from each other."""
+
+    def command(self, argv, **more):  # type: ignore[no-untyped-def]
+        other = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere.invalid && exec "$@"', "sh"]
+        return super().command([*other, *argv], **more)
+
+
+def test_a_pool_that_another_machine_did_not_give_back_is_not_taken(make: Make, host: Host, pool: PoolSpec) -> None:
+    make().create(pool)
+    put(make(), pool, IMAGE)
+    host.end(GROUP)
+    host.run(["rm", "-f", "/etc/zfs/zpool.cache", "/var/lib/zfs/zpool.cache"])
+    start_zfs(host)
+    for act in ("open", "create", "destroy"):
+        with pytest.raises(Unavailable, match="cannot open pool cellar: .* other system") as refused:
+            getattr(ZfsStorage(Elsewhere(), {}), act)(pool)
+        assert refused.value.hint.startswith("if no other machine uses it: zpool import -f")
+    make().open(pool)
+    assert list(make().list(pool, "images")) == [IMAGE.name]
 
 
 def fill_ext4(host: Host, file: str) -> None:
