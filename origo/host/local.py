@@ -5,19 +5,20 @@ import os
 import pwd
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from origo.errors import CommandFailed, TooLarge
-from origo.host import files, process
+from origo.host import files
 from origo.host import group as groups
 from origo.host.argv import environment, prefix
-from origo.host.contract import Command, FileFacts, Host, Limits, Result, Space, current_job
+from origo.host.commands import CommandHost
+from origo.host.contract import Command, FileFacts, Limits, Space, current_job
 
 PIECE = 1 << 20
 
 
-class LocalHost(Host):
+class LocalHost(CommandHost):
     """The machine that this process runs on."""
 
     def __init__(self, name: str = "localhost") -> None:
@@ -38,43 +39,6 @@ class LocalHost(Host):
         group = work.group or f"command-{secrets.token_hex(8)}"
         words = prefix(niced=niced, user=self._user(user) if user else None, limits=limits)
         return Command((*words, *argv), environment(group, env), tuple(argv), group)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        input: bytes = b"",
-        timeout: float = 60,
-        check: bool = True,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        limits: Limits | None = None,
-    ) -> Result:
-        """Run a short command to its end."""
-        command = self.command(argv, env=env, user=user, limits=limits)
-        return process.run(command, self.end, input=input, timeout=timeout, check=check)
-
-    def stream(
-        self,
-        argv: Sequence[str],
-        on_line: Callable[[str], None],
-        *,
-        input: bytes = b"",
-        timeout: float = 24 * 3600,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        """Run a long command, niced, and hand over its lines."""
-        command = self.command(argv, niced=True, env=env, user=user, limits=limits)
-        process.stream(command, self.end, on_line, input=input, timeout=timeout)
-
-    def pipe(
-        self, argv: Sequence[str], target: Host, target_argv: Sequence[str], *, timeout: float = 24 * 3600
-    ) -> None:
-        """Run `argv` here with its output as the input of `target_argv` on `target`."""
-        source = self.command(argv, niced=True)
-        process.pipe(source, self.end, target.command(target_argv, niced=True), target.end, timeout=timeout)
 
     def end(self, group: str) -> None:
         """End every process of that group."""

@@ -3,20 +3,21 @@
 import secrets
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from origo.errors import CommandFailed, OrigoError, TooLarge, Unavailable
 from origo.host import files, process, scripts
 from origo.host.argv import environment, prefix
+from origo.host.commands import CommandHost
 from origo.host.connection import Connection
-from origo.host.contract import Command, FileFacts, Host, Job, Limits, Result, Space, current_job, job
+from origo.host.contract import Command, FileFacts, Job, Limits, Space, current_job, job
 from origo.host.group import GRACE_SECONDS, PATIENCE_SECONDS, VARIABLE
 
 LOST = 255
 """The status of the ssh client when the connection, not the command, failed."""
 
 
-class SshHost(Host):
+class SshHost(CommandHost):
     """A machine reached by ssh as root, over one shared connection."""
 
     def __init__(
@@ -83,43 +84,11 @@ class SshHost(Host):
             explain=self._explain,
         )
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        input: bytes = b"",
-        timeout: float = 60,
-        check: bool = True,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        limits: Limits | None = None,
-    ) -> Result:
-        """Run a short command there to its end."""
-        command = self.command(argv, env=env, user=user, limits=limits)
-        return process.run(command, self.end, input=input, timeout=timeout, check=check)
-
-    def stream(
-        self,
-        argv: Sequence[str],
-        on_line: Callable[[str], None],
-        *,
-        input: bytes = b"",
-        timeout: float = 24 * 3600,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        """Run a long command there, niced, and hand over its lines."""
-        # Both outputs as one there: as two, what was printed first may arrive last.
-        command = self._command(argv, niced=True, env=env, user=user, limits=limits, ending=" 2>&1")
-        process.stream(command, self.end, on_line, input=input, timeout=timeout)
-
-    def pipe(
-        self, argv: Sequence[str], target: Host, target_argv: Sequence[str], *, timeout: float = 24 * 3600
-    ) -> None:
-        """Run `argv` there with its output, through this machine, as the input of `target_argv` on `target`."""
-        source = self.command(argv, niced=True)
-        process.pipe(source, self.end, target.command(target_argv, niced=True), target.end, timeout=timeout)
+    def command_of_lines(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None, user: str | None, limits: Limits | None
+    ) -> Command:
+        """Both outputs are one there already: as two, what was printed first may arrive last."""
+        return self._command(argv, niced=True, env=env, user=user, limits=limits, ending=" 2>&1")
 
     def end(self, group: str) -> None:
         """End every process there that carries the group, whoever started it."""
