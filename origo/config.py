@@ -2,30 +2,55 @@
 
 import difflib
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from origo.errors import BadInput
 
+DOMAIN = re.compile(r"(?!.{200})[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
+
+def _is_domain(value: str) -> bool:
+    return DOMAIN.fullmatch(value) is not None
+
+
+def _is_port(value: int) -> bool:
+    return 0 < value < 65536
+
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its name in the file, and in the environment as ORIGO_<NAME>; `kind` is str, int or bool."""
+    """One setting: its name in the file, and in the environment as ORIGO_<NAME>; `kind` is str, int or bool.
+
+    `fits` says whether a value of that kind is one, and `must` what it must be.
+    """
 
     name: str
     kind: type
     default: Any
     help: str
+    fits: Callable[[Any], bool] = lambda value: True
+    must: str = ""
 
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("name", str, "origo", "What this engine is called."),
-    Setting("domain", str, "localhost", "The engine is origo.<domain>, each stack's page <label>.origo.<domain>."),
-    Setting("http_port", int, 8080, "The port in the URLs of plain http, on loopback only."),
-    Setting("https_port", int, 8443, "The port in the URLs of https."),
+    Setting(
+        "domain",
+        str,
+        "localhost",
+        "The engine is origo.<domain>, each stack's page <label>.origo.<domain>.",
+        _is_domain,
+        "a domain in small letters, such as example.org",
+    ),
+    Setting(
+        "http_port", int, 8080, "The port in the URLs of plain http, on loopback only.", _is_port, "from 1 to 65535"
+    ),
+    Setting("https_port", int, 8443, "The port in the URLs of https.", _is_port, "from 1 to 65535"),
     Setting("listen", str, "", "Addresses the front listens on besides its unix sockets, separated by spaces."),
     Setting("hypervisor", str, "hypervisor_kvm", "The driver that runs servers on this machine."),
     Setting("network", str, "net_iptables", "The driver that connects servers."),
@@ -76,7 +101,9 @@ def load(home: Path, environment: Mapping[str, str] = os.environ) -> Config:
     for setting in SETTINGS:
         text = environment.get(f"ORIGO_{setting.name.upper()}")
         if text is not None:
-            values[setting.name] = _from_text(setting, text)
+            values[setting.name] = found = _from_text(setting, text)
+            if not setting.fits(found):
+                raise BadInput(f"cannot use ORIGO_{setting.name.upper()}={text!r}: it must be {setting.must}")
     return Config(home=home, values=values)
 
 
@@ -98,6 +125,8 @@ def _from_file(file: Path) -> dict[str, Any]:
             raise BadInput(f"cannot read {file}: there is no setting {name}", hint=hint)
         if type(value) is not known[name].kind:
             raise BadInput(f"cannot read {file}: {name} must be {_KINDS[known[name].kind]}")
+        if not known[name].fits(value):
+            raise BadInput(f"cannot read {file}: {name} must be {known[name].must}")
     return found
 
 

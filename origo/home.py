@@ -18,16 +18,29 @@ FOLDERS = {
 }
 
 
+SIGNS = "/._-+@"
+"""What a home's path may have besides letters and digits: it stands in the configuration of programs, each of which
+takes other signs for something of its own."""
 LONGEST = 107 - len("/run/consoles/0123456789abcdef.sock")
 """The kernel takes no longer name for a unix socket than 107 bytes; this is what is left for the home's own path."""
+
+
+_NAMES = {" ": "a space", "\n": "a line break"}
 
 
 class Home:
     """A home that this daemon has for itself until `release`."""
 
     def __init__(self, path: Path) -> None:
-        """Make the home where there is none. Raises BadInput for too long a path, Conflict where there is something
-        else, or another daemon."""
+        """Make the home where there is none. Raises BadInput for a path that is too long or has strange signs,
+        Conflict where there is something else, or another daemon."""
+        strange = next((sign for sign in str(path) if not sign.isalnum() and sign not in SIGNS), "")
+        if strange:
+            raise BadInput(
+                f"cannot use {ascii(str(path))} as a home: {_NAMES.get(strange, f'the sign {ascii(strange)}')} in it "
+                "would mean something else to the programs that the engine runs",
+                hint=f"name a folder whose path has only letters, digits and {' '.join(SIGNS)}",
+            )
         if len(os.fsencode(path)) > LONGEST:
             raise BadInput(
                 f"cannot use {path} as a home: its sockets' names would be too long for the kernel",

@@ -7,6 +7,11 @@ import pytest
 from origo import config
 from origo.errors import BadInput
 
+WRONG = [
+    *(("ORIGO_DOMAIN", text) for text in ("", "a b", "a\n;", "-a", "a..b", "a" * 300, "b\u00fccher.example")),
+    *(("ORIGO_HTTPS_PORT", text) for text in ("0", "-1", "65536")),
+]
+
 
 def load(home: Path, text: str, **environment: str) -> config.Config:
     (home / "origo.toml").write_text(text)
@@ -30,13 +35,16 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_name(tmp_path: Pat
     assert caught.value.hint == "did you mean workers?"
 
 
-@pytest.mark.parametrize("text", ["workers = 'many'", "workers = true", "guests_nat = 1", "not toml"])
+@pytest.mark.parametrize(
+    "text",
+    ["workers = 'many'", "workers = true", "guests_nat = 1", "not toml", "domain = 'Example.org'", "domain = 'a;b'"],
+)
 def test_a_value_of_the_wrong_type_is_refused_naming_the_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadInput, match="cannot read .*origo.toml"):
         load(tmp_path, text)
 
 
-@pytest.mark.parametrize(("name", "value"), [("ORIGO_WORKERS", "many"), ("ORIGO_GUESTS_NAT", "perhaps")])
+@pytest.mark.parametrize(("name", "value"), [("ORIGO_WORKERS", "many"), ("ORIGO_GUESTS_NAT", "perhaps"), *WRONG])
 def test_a_wrong_value_in_the_environment_is_refused_naming_the_variable(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(BadInput, match=f"cannot use {name}"):
         config.load(tmp_path, {name: value})

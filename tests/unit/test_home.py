@@ -34,3 +34,17 @@ def test_a_path_that_is_too_long_for_the_sockets_is_refused_with_a_sentence(tmp_
     with pytest.raises(BadInput, match="would be too long for the kernel"):
         home.Home(tmp_path / ("x" * 100))
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sign", ["\n", "\x1b", " ", ";", "{", "$", '"', ":", ",", "#", "\\", "\udcff"])
+def test_a_path_that_would_be_read_otherwise_in_a_configuration_is_refused(tmp_path: Path, sign: str) -> None:
+    with pytest.raises(BadInput, match="cannot use .* as a home: .* in it") as caught:
+        home.Home(tmp_path / f"a{sign}b")
+    assert caught.value.message.isprintable() and caught.value.message.isascii()
+    assert not any(tmp_path.iterdir())
+
+
+def test_letters_of_any_language_make_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "é_+@-"
+    home.Home(path).release()
+    assert home.is_home(path)
