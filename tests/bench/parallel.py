@@ -90,12 +90,9 @@ def _install(engine: Engine, master: str, round: int) -> tuple[float, list[str]]
     began = time.monotonic()
     with ThreadPoolExecutor(SERVERS) as pool:
         operations = list(pool.map(lambda body: engine.ask("POST", "/servers", body), bodies))
-    open_ones = {operation["id"] for operation in operations}
-    while open_ones and time.monotonic() - began < PATIENCE:
-        time.sleep(0.1)
-        last = engine.ask("GET", f"/operations/{max(open_ones)}")
-        if last["status"] in ("done", "undone", "stuck"):
-            open_ones.discard(last["id"])
+    for operation in operations:
+        while _unfinished(engine, operation["id"]) and time.monotonic() - began < PATIENCE:
+            time.sleep(0.1)
     seconds = time.monotonic() - began
     failed = []
     for operation in operations:
@@ -111,6 +108,10 @@ def _install(engine: Engine, master: str, round: int) -> tuple[float, list[str]]
     while engine.ask("GET", "/servers?limit=1")["items"] and time.monotonic() - began < 2 * PATIENCE:
         time.sleep(0.2)
     return seconds, failed
+
+
+def _unfinished(engine: Engine, operation: int) -> bool:
+    return engine.ask("GET", f"/operations/{operation}")["status"] not in ("done", "undone", "stuck")
 
 
 if __name__ == "__main__":
