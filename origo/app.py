@@ -7,7 +7,7 @@ from pathlib import Path
 
 from origo import api, log, model
 from origo.config import Config
-from origo.errors import Internal, OrigoError
+from origo.errors import OrigoError
 from origo.events import Events
 from origo.home import Home
 from origo.host.local import LocalHost
@@ -90,14 +90,14 @@ class App:
         try:
             part()
             issues.end(self.core.events, f"start/{name}")
-        except Exception as error:
-            known = (
-                error
-                if isinstance(error, OrigoError)
-                else Internal(f"cannot start {name}: internal error, see the log")
-            )
-            _log.error("cannot start a part", part=name, error=known.message, exc_info=known is not error)
-            issues.raise_(self.core.events, f"start/{name}", known.message, remedy=known.hint, severity="error")
+        except OrigoError as error:
+            _log.error("cannot start a part", part=name, error=error.message)
+            self._failed(name, error)
+        except Exception:
+            self._failed(name, log.unexpected(_log, f"cannot start {name} because of an error in the engine"))
+
+    def _failed(self, name: str, error: OrigoError) -> None:
+        issues.raise_(self.core.events, f"start/{name}", error.message, remedy=error.hint, severity="error")
 
 
 def build(config: Config) -> App:

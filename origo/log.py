@@ -2,8 +2,12 @@
 
 import logging
 import sys
+import uuid
+from typing import Any
 
 import structlog
+
+from origo.errors import Internal
 
 
 def configure(*, pretty: bool = False) -> None:
@@ -25,3 +29,13 @@ def get(part: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of one part of the program."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=part)
     return logger
+
+
+def unexpected(logger: structlog.typing.FilteringBoundLogger, sentence: str, **facts: Any) -> Internal:
+    """What a person sees of the exception that is being handled and that nobody expected: the sentence, and a number.
+
+    Its own text and traceback go to the log alone, under the same number.
+    """
+    number = uuid.uuid4().hex[:8]
+    logger.exception("unexpected error", number=number, **facts)
+    return Internal(sentence, hint=f"the engine's log has it under the number {number}", details={"number": number})

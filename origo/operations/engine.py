@@ -305,19 +305,17 @@ class Engine:
 
     def _make_run(self, row: OperationRow) -> Run | None:
         """The run of a row; without one the operation is stuck, and a sentence says why."""
-        why = "this program does not know that kind of operation"
+        what = f"cannot continue {row.kind} {row.target}"
+        hint = "run the program that began it and try again, or forget the operation"
+        error = OrigoError(f"{what}: this program does not know that kind of operation", hint=hint)
         if (operation := self._kinds.get(row.kind)) is not None:
-            why = "its steps are not the same in this program"
             try:
                 run = Run(self._surroundings(), operation, row)
                 if run.fits():
                     return run
+                error = OrigoError(f"{what}: its steps are not the same in this program", hint=hint)
             except Exception:
-                _log.exception("cannot make the steps of an operation", operation=row.id)
-        error = OrigoError(
-            f"cannot continue {row.kind} {row.target}: {why}",
-            hint="Run the program that began it and try again, or forget the operation.",
-        )
+                error = log.unexpected(_log, f"{what} because of an error in the engine", operation=row.id)
         self._journal.failed(row, journal.sentence(error), [error.message], stuck=True)
         return None
 
@@ -333,4 +331,4 @@ class Engine:
         )
 
 
-_HINTS = {"stuck": "Retry it or forget it."}
+_HINTS = {"stuck": "retry it or forget it"}

@@ -163,8 +163,8 @@ class Run:
         except OrigoError as error:
             return journal.sentence(error)
         except Exception:
-            _log.exception("cannot finish an operation", what=self._what(), operation=self._row.id)
-            return journal.sentence(OrigoError(f"cannot finish {self._what()}: internal error"))
+            sentence = f"cannot finish {self._what()} because of an error in the engine"
+            return journal.sentence(log.unexpected(_log, sentence, operation=self._row.id))
         return None
 
     def _what(self) -> str:

@@ -1,6 +1,5 @@
 """What goes back to the client: JSON, the one shape of errors, and the headers that every answer carries."""
 
-import uuid
 from typing import Any
 
 import pydantic_core
@@ -45,13 +44,7 @@ def error(problem: OrigoError) -> HTTPResponse:
 
 def unexpected(method: str, path: str) -> Internal:
     """What a person sees of an exception that nobody expected; its traceback goes to the log, under the same number."""
-    number = uuid.uuid4().hex[:8]
-    _log.exception("unexpected error", number=number, method=method, path=path)
-    return Internal(
-        "cannot finish the request because of an error in the engine",
-        hint=f"the engine's log has it under the number {number}",
-        details={"number": number},
-    )
+    return log.unexpected(_log, "cannot finish the request because of an error in the engine", method=method, path=path)
 
 
 def _headers(more: dict[str, str] | None) -> dict[str, str]:

@@ -73,8 +73,13 @@ def test_an_unexpected_error_is_undone_too_and_its_text_stays_in_the_daemon_s_lo
     with structlog.testing.capture_logs(processors=[structlog.processors.format_exc_info]) as lines:
         row = bench.run(moods={"two": ["do:crash"]})
     assert row.status == "undone" and bench.files() == []
-    assert row.error["message"] == "cannot finish files.write a: internal error"
-    assert any("KeyError: 'secret'" in line["exception"] for line in lines)
+    assert (row.error["code"], row.error["message"]) == (
+        "internal",
+        "cannot finish files.write a because of an error in the engine",
+    )
+    assert row.error["details"]["number"] in row.error["hint"]
+    crashed = [line for line in lines if line.get("number") == row.error["details"]["number"]]
+    assert len(crashed) == 1 and "KeyError: 'secret'" in crashed[0]["exception"]
     assert not any("secret" in line.text for line in bench.engine.log(row.id))
 
 

@@ -35,7 +35,7 @@ def migrate(changes: Sequence[tuple[str, Change]] = MIGRATIONS) -> list[str]:
     if unknown:
         raise Conflict(
             f"cannot open the database {_file()}: it belongs to a newer version of Origo, which made {unknown[-1]}",
-            hint="Install that version again, or restore the copy that was made before: it lies beside the database.",
+            hint="install that version again, or restore the copy that was made before: it lies beside the database",
         )
     missing = [(name, change) for name, change in changes if name not in applied]
     if missing and applied:
