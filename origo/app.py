@@ -49,7 +49,7 @@ class App:
     def stop(self, *, guests: bool) -> None:
         """Stop; with `guests` every server is shut down before and all programs end, else they stay as they are."""
         self._stopping.set()
-        self.follower.stopping = True
+        self.follower.stopping = guests
         self.web.stop()
         self.core.operations.stop()
         self._settling.join(timeout=SETTLE_SECONDS)

@@ -1,6 +1,6 @@
 """Running servers: what a hypervisor promises."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -144,3 +144,11 @@ class Hypervisor(Driver):
     @abstractmethod
     def watch(self, on_event: Callable[[StateEvent], None]) -> Watch:
         """Call `on_event` at each change of state, from a thread of the driver's own; reconnects by itself."""
+
+
+class Reasons(ABC):
+    """A hypervisor's class that also inherits this one remembers why servers stopped."""
+
+    @abstractmethod
+    def reason(self, id: str) -> str:
+        """Why a server is stopped, in the words of its event; empty when it is not known. Raises NotFound."""

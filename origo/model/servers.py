@@ -10,7 +10,8 @@ from origo.model.users import User
 
 
 class Server(NounRow):
-    """`power` is what the hypervisor said last, `desired` (running, stopped, suspended) what a person wants.
+    """`power` is what the hypervisor said last, `desired` (running, stopped, suspended) what a person wants, and
+    `settled` what was wanted by all that is done already.
 
     `state` is creating, ready or trashed. `member` and `position` are its name and start order in its stack; with
     `seed` it has a medium that tells its guest who it is.
@@ -32,6 +33,7 @@ class Server(NounRow):
     state = peewee.CharField(default="creating", index=True)
     power = peewee.CharField(default="stopped", index=True)
     desired = peewee.CharField(default="stopped")
+    settled = peewee.CharField(default="stopped")
     trashed = peewee.DoubleField(null=True)
 
     class Meta:

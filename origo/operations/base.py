@@ -107,6 +107,14 @@ class Operation:
         Called once, when the operation is submitted (and, rolled back afterwards, for a plan).
         """
 
+    def earlier(self, ctx: Context) -> dict[str, Any]:
+        """What is to be as it is now when the operation is undone; added to `ctx.data`.
+
+        Asked after `prepare`, so that a plan can show it, and again with the locks held, before the first step: only
+        then it is what the step finds. It must not change the names of the steps.
+        """
+        return {}
+
     def target(self, ctx: Context) -> str:
         """The id of what it is about; a plan and the operation's row show it."""
         raise NotImplementedError

@@ -241,6 +241,7 @@ class Engine:
     def _prepare(self, operation: Operation, args: dict[str, Any], by: str) -> Context:
         context = Context(core=self.core, args=args, data={}, by=by)
         operation.prepare(context)
+        context.data |= operation.earlier(context)
         context.data = plans.plain(context.data)
         return context
 

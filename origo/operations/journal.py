@@ -75,7 +75,7 @@ class Journal:
         """Take a queued operation up; False if somebody cancelled it meanwhile."""
         with database.atomic():
             now = time.time()
-            query = OperationRow.update(status="running", started=now)
+            query = OperationRow.update(status="running", started=now, data=row.data)
             if not query.where(OperationRow.id == row.id, OperationRow.status == "queued").execute():
                 return False
             row.status, row.started = "running", now

@@ -11,6 +11,7 @@ from origo import host, log
 from origo.errors import Cancelled, OrigoError
 from origo.model import OperationRow
 from origo.operations import journal
+from origo.operations import plan as plans
 from origo.operations.base import Context, Operation, Step
 from origo.operations.core import Core
 from origo.operations.journal import Journal
@@ -54,7 +55,7 @@ class Run:
         around = self._around
         if self._row.status == "queued":
             # Looked at before it counts as begun: should the process end in between, it will be looked at again.
-            error = self._guarded(lambda: self._operation.check(self._context))
+            error = self._guarded(self._look)
             if around.stopping() or not around.journal.begin(self._row):
                 return None
             if error is not None:
@@ -64,6 +65,12 @@ class Run:
             around.progress.open(self._row)
             delay = self._backward() if self._row.backwards else self._forward()
         return delay
+
+    def _look(self) -> None:
+        """Check once more, and see what an undo is to go back to: others may have changed it while this one waited."""
+        self._operation.check(self._context)
+        self._context.data |= plans.plain(self._operation.earlier(self._context))
+        self._steps = self._operation.steps(self._context)
 
     def _forward(self) -> float | None:
         row, around = self._row, self._around

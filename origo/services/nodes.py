@@ -65,6 +65,11 @@ def ensure_local(core: Core) -> Node:
     return node
 
 
+def boot(core: Core, node: Node) -> str:
+    """What tells this boot of the node's machine from any other."""
+    return core.local.read("/proc/sys/kernel/random/boot_id").decode().strip()
+
+
 def start_programs(core: Core) -> None:
     """Start what the hypervisor of this machine needs to run, such as its daemon."""
     driver = hypervisor(core, Node.get(Node.name == "local"))

@@ -14,6 +14,7 @@ from origo.contracts import (
     Hypervisor,
     Lack,
     Power,
+    Reasons,
     ServerSpec,
     StateEvent,
     Usage,
@@ -34,9 +35,9 @@ _telling = threading.RLock()
 """Held while listeners are told, and while one leaves: whoever has left is told nothing any more."""
 
 
-class FakeHypervisor(Hypervisor, Consoles):
+class FakeHypervisor(Hypervisor, Consoles, Reasons):
     """Option `world` (by default what `state` says) is the folder of its servers: `servers/<id>.json` what one is,
-    `power/<id>` what it does.
+    `power/<id>` what it does, `reason/<id>` why it stopped.
 
     A file `<world>/fail/<method>` makes that method raise Unavailable with the file's text; each line of
     `<world>/lacks` is something the host lacks; a file `<world>/deaf` makes guests ignore the power button; a file
@@ -90,6 +91,7 @@ class FakeHypervisor(Hypervisor, Consoles):
         if self._power(id) is not Power.STOPPED:
             raise Conflict(f"cannot undefine server {id}: it runs")
         self._path("power", id).unlink(missing_ok=True)
+        self._path("reason", id).unlink(missing_ok=True)
         self._path("servers", id).unlink(missing_ok=True)
 
     def start(self, id: str) -> None:
@@ -136,6 +138,11 @@ class FakeHypervisor(Hypervisor, Consoles):
         if not self._path("servers", id).exists():
             raise NotFound(f"cannot find server {id}")
         return self._power(id)
+
+    def reason(self, id: str) -> str:
+        """What the file says, if there is one."""
+        path = self._path("reason", id)
+        return path.read_text() if self.state(id) is Power.STOPPED and path.exists() else ""
 
     def list(self) -> Mapping[str, Power]:
         """All files."""
@@ -186,6 +193,10 @@ class FakeHypervisor(Hypervisor, Consoles):
     def _become(self, id: str, power: Power, reason: str = "") -> None:
         if self._power(id) is power:
             return
+        if reason:
+            self._write("reason", id, reason)
+        else:
+            self._path("reason", id).unlink(missing_ok=True)
         self._write("power", id, power)
         if power is Power.STOPPED:
             self._hang_up(id)

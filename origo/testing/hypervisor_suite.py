@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from origo.contracts import DiskSpec, Hypervisor, Power, ServerSpec, StateEvent
+from origo.contracts import DiskSpec, Hypervisor, Power, Reasons, ServerSpec, StateEvent
 from origo.errors import Conflict, NoRoom, NotFound, Unsupported
 
 SECONDS = 30
@@ -163,6 +163,9 @@ class HypervisorSuite:
         for verb in (driver.state, driver.start, driver.suspend, driver.resume, driver.reset):
             with pytest.raises(NotFound):
                 verb(absent)
+        if isinstance(driver, Reasons):
+            with pytest.raises(NotFound):
+                driver.reason(absent)
         for force in (True, False):
             with pytest.raises(NotFound):
                 driver.stop(absent, force=force)
@@ -215,6 +218,7 @@ class HypervisorSuite:
             while event.state is not Power.STOPPED:
                 event = events.get(timeout=SECONDS)
             reasons.append(event.reason)
+            assert not isinstance(driver, Reasons) or driver.reason(spec.id) == event.reason
         watch.close()
         assert reasons == ["shutdown", ""]
 

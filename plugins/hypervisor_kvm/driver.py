@@ -20,6 +20,7 @@ from origo.contracts import (
     Hypervisor,
     Lack,
     Power,
+    Reasons,
     ServerSpec,
     Services,
     ServiceSpec,
@@ -49,7 +50,7 @@ RUNNING_NOW = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CON
 Answer = TypeVar("Answer")
 
 
-class KvmHypervisor(Hypervisor, Consoles, Services, Closing):
+class KvmHypervisor(Hypervisor, Consoles, Reasons, Services, Closing):
     """Options: `uri` (by default qemu:///system), `state` (a folder for what was found out about this machine),
     `accelerator` (`kvm` or `emulation` instead of finding out), `daemon` (`own`: Origo runs libvirtd here)."""
 
@@ -179,6 +180,10 @@ class KvmHypervisor(Hypervisor, Consoles, Services, Closing):
     def state(self, id: str) -> Power:
         """What it does."""
         return self._on(id, "look at", lambda domain: parse.power(*domain.state()))
+
+    def reason(self, id: str) -> str:
+        """What libvirt remembers of its end; it forgets when its daemon is restarted."""
+        return self._on(id, "look at", lambda domain: parse.reason(*domain.state()))
 
     def list(self) -> Mapping[str, Power]:
         """All of ours, in one call."""

@@ -32,6 +32,12 @@ STOPPED_BY = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "crashed",
 }
+OFF_BY = {
+    libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "shutdown",
+    libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: "crashed",
+    libvirt.VIR_DOMAIN_SHUTOFF_FAILED: "crashed",
+}
+"""The same, asked for afterwards."""
 HELD_BY = {
     libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR: "disk error",
     libvirt.VIR_DOMAIN_EVENT_SUSPENDED_WATCHDOG: "watchdog",
@@ -62,6 +68,11 @@ def power(state: int, reason: int) -> Power:
         libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
         libvirt.VIR_DOMAIN_PMSUSPENDED: Power.SUSPENDED,
     }.get(state, Power.RUNNING)
+
+
+def reason(state: int, why: int) -> str:
+    """Why a domain is off, as the event of its end has said it."""
+    return OFF_BY.get(why, "") if state == libvirt.VIR_DOMAIN_SHUTOFF else ""
 
 
 def change(id: str, event: int, detail: int) -> StateEvent | None:

@@ -85,6 +85,7 @@ def _servers(count: int, nodes: list[str], running: bool) -> Iterator[dict[str, 
             "state": "ready",
             "power": power,
             "desired": power,
+            "settled": power,
         }
 
 

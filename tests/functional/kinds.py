@@ -257,7 +257,7 @@ def a_stopped_stack(core: Core) -> None:
     for row in model.Server.select():
         driver = nodes.hypervisor(core, row.node)
         driver.stop(row.id, force=True)
-    model.Server.update(power="stopped", desired="stopped").execute()
+    model.Server.update(power="stopped", desired="stopped", settled="stopped").execute()
     networks.apply_all(core)
 
 

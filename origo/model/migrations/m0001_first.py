@@ -70,6 +70,7 @@ class Node(NounRow):
     address = peewee.CharField()
     hypervisor = peewee.CharField()
     options = JSONField()
+    boot = peewee.CharField()
     state = peewee.CharField()
     memory_mb = peewee.IntegerField()
     cpus = peewee.IntegerField()
@@ -152,6 +153,7 @@ class Server(NounRow):
     state = peewee.CharField(index=True)
     power = peewee.CharField(index=True)
     desired = peewee.CharField()
+    settled = peewee.CharField()
     trashed = peewee.DoubleField(null=True)
 
     class Meta:

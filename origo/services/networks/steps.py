@@ -35,16 +35,20 @@ class Connect(Step):
 
 
 class Disconnect(Step):
-    """The host forgets these connections; their addresses stay theirs. `up` says whether their server was to run."""
+    """The host forgets these connections; their addresses stay theirs.
+
+    `active` are those that it knew, and `up` says whether their server was to run.
+    """
 
     name = "disconnect"
 
-    def __init__(self, connections: list[str], *, up: bool) -> None:
+    def __init__(self, connections: list[str], active: list[str], *, up: bool) -> None:
         self.connections = connections
+        self.active = active
         self.up = up
 
     def plan(self, ctx: Context) -> list[str]:
-        rows = Connection.select().where(Connection.id.in_(self.connections))
+        rows = Connection.select().where(Connection.id.in_(self.active))
         return [f"remove {row.tap} with address {row.address}" for row in rows]
 
     def do(self, ctx: Context) -> None:
@@ -52,5 +56,5 @@ class Disconnect(Step):
         networks.apply(ctx.core, frozenset(self.connections))
 
     def undo(self, ctx: Context) -> None:
-        Connection.update(active=True).where(Connection.id.in_(self.connections)).execute()
-        networks.apply(ctx.core, frozenset(self.connections), dict.fromkeys(self.connections, self.up))
+        Connection.update(active=True).where(Connection.id.in_(self.active)).execute()
+        networks.apply(ctx.core, frozenset(self.connections), dict.fromkeys(self.active, self.up))

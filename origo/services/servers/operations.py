@@ -7,7 +7,7 @@ from origo.model import Connection, Image, Server
 from origo.operations.base import Context, Cost, Lock, Operation, Step
 from origo.services import listing, nodes, quotas
 from origo.services.networks.steps import Connect
-from origo.services.servers import parts, steps
+from origo.services.servers import parts, steps, wishes
 
 RUNS = ("running", "suspended", "paused", "stopping")
 
@@ -57,7 +57,6 @@ class ServerOperation(Operation):
     """What the server may be doing when it begins."""
     state = "ready"
     desired: str | None = None
-    """What the server is to do from the moment this is asked for."""
 
     def target(self, ctx: Context) -> str:
         return str(ctx.args["server"])
@@ -71,10 +70,16 @@ class ServerOperation(Operation):
     def prepare(self, ctx: Context) -> None:
         self.check(ctx)
         server = Server.get_by_id(ctx.args["server"])
-        ctx.data["was_desired"] = server.desired
         self.admit(ctx, server)
-        if self.desired:
-            Server.update(desired=self.desired).where(Server.id == server.id).execute()
+        if wish := self.wish(ctx):
+            wishes.ask(ctx, {server.id: wish})
+
+    def wish(self, ctx: Context) -> str | None:
+        """What the server is to do from the moment this is asked for."""
+        return self.desired
+
+    def earlier(self, ctx: Context) -> dict[str, Any]:
+        return parts.earlier(ctx.args["server"])
 
     def admit(self, ctx: Context, server: Server) -> None:
         """Raise NoRoom when the server's node has too little of something."""
@@ -88,13 +93,18 @@ class ServerOperation(Operation):
         if server.power not in self.powers:
             raise Conflict(f"cannot {self.verb} server {server.name}: it is {server.power}")
 
+    def finish(self, ctx: Context) -> None:
+        wishes.settle(ctx)
+
     def release(self, ctx: Context) -> None:
-        if self.desired:
-            Server.update(desired=ctx.data["was_desired"]).where(Server.id == ctx.args["server"]).execute()
+        wishes.withdraw(ctx)
 
 
 class StartServer(ServerOperation):
-    """A stopped server runs, connected; with `suspended` among its arguments it stands still at once, as it did."""
+    """A stopped server runs, connected; with `suspended` among its arguments it stands still at once, as it did.
+
+    With `stack`, its stack's id, it waits for its turn among all that is done with the stack.
+    """
 
     kind = "servers.start"
     verb = "start"
@@ -103,10 +113,14 @@ class StartServer(ServerOperation):
 
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)
-        ctx.data |= wiring(ctx.args["server"], up=ctx.data["was_desired"] != "stopped")
-        ctx.data["was"] = Server.get_by_id(ctx.args["server"]).power
-        if ctx.args.get("suspended"):
-            Server.update(desired="suspended").where(Server.id == ctx.args["server"]).execute()
+        ctx.data["connections"] = connections(ctx.args["server"])
+
+    def wish(self, ctx: Context) -> str | None:
+        return "suspended" if ctx.args.get("suspended") else self.desired
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        stack = [Lock(f"stack/{ctx.args['stack']}")] if ctx.args.get("stack") else []
+        return [*super().locks(ctx), *stack]
 
     def admit(self, ctx: Context, server: Server) -> None:
         if server.desired == "stopped" and server.power != "running":
@@ -114,9 +128,10 @@ class StartServer(ServerOperation):
 
     def steps(self, ctx: Context) -> list[Step]:
         data = ctx.data
-        connect = [Connect(data["connections"], data["before"])] if data["connections"] else []
-        suspend = [steps.Suspend(ctx.args["server"])] if ctx.args.get("suspended") else []
-        return [*connect, steps.Start(ctx.args["server"], was=data["was"]), *suspend]
+        server = ctx.args["server"]
+        connect = [Connect(data["connections"], before([data]))] if data["connections"] else []
+        suspend = [steps.Suspend(server, was=data["was"])] if ctx.args.get("suspended") else []
+        return [*connect, steps.Renew(server), steps.Start(server, was=data["was"]), *suspend]
 
     def cost(self, ctx: Context) -> Cost:
         server = Server.get_by_id(ctx.args["server"])
@@ -162,7 +177,7 @@ class SuspendServer(ServerOperation):
     desired = "suspended"
 
     def steps(self, ctx: Context) -> list[Step]:
-        return [steps.Suspend(ctx.args["server"])]
+        return [steps.Suspend(ctx.args["server"], was=ctx.data["was"])]
 
     def cost(self, ctx: Context) -> Cost:
         return Cost(downtime="the server stands still until it is resumed")
@@ -177,7 +192,7 @@ class ResumeServer(ServerOperation):
     desired = "running"
 
     def steps(self, ctx: Context) -> list[Step]:
-        return [steps.Resume(ctx.args["server"])]
+        return [steps.Resume(ctx.args["server"], was=ctx.data["was"])]
 
 
 class ResetServer(ServerOperation):
@@ -320,10 +335,9 @@ def connections(server: str) -> list[str]:
     return [row.id for row in rows]
 
 
-def wiring(server: str, *, up: bool) -> dict[str, Any]:
-    """A server's connections, and which were active before (and whether up), as `Connect` takes them."""
-    rows = Connection.select(Connection.id).where((Connection.server == server) & Connection.active)
-    return {"connections": connections(server), "before": {row.id: up for row in rows}}
+def before(known: list[dict[str, Any]]) -> dict[str, bool]:
+    """Which connections of these servers were active, and whether up, as `Connect` takes it."""
+    return {id: one["up"] for one in known for id in one["active"]}
 
 
 def cost(made: list[dict[str, Any]]) -> Cost:

@@ -53,7 +53,7 @@ def settle(made: dict[str, Any]) -> None:
     """The rows of a server that is there now."""
     new = [disk["image"] for disk in made["disks"] if disk["how"] != "take"]
     Image.update(state="ready").where(Image.id.in_(new)).execute()
-    Server.update(state="ready").where(Server.id == made["server"]).execute()
+    Server.update(state="ready", settled=Server.desired).where(Server.id == made["server"]).execute()
 
 
 def release(made: dict[str, Any]) -> None:
@@ -68,15 +68,20 @@ def release(made: dict[str, Any]) -> None:
 def describe(server: Server) -> dict[str, Any]:
     """What deleting and restoring need to know of a server, chosen before the first step."""
     disks = Disk.select(Disk, Image).join(Image).where((Disk.server == server) & (Disk.role != "media"))
-    connections = Connection.select().where((Connection.server == server) & Connection.active)
+    connections = Connection.select().where(Connection.server == server).order_by(Connection.position)
     return {
         "server": server.id,
-        "was": server.power,
-        "desired": server.desired,
         "seed": server.seed,
         "images": [disk.image_id for disk in disks.order_by(Disk.position)],
         "connections": [connection.id for connection in connections],
     }
+
+
+def earlier(id: str) -> dict[str, Any]:
+    """What a server does now and which of its connections are active, for an undo to go back to."""
+    server = Server.get_by_id(id)
+    active = Connection.select().where((Connection.server == server) & Connection.active)
+    return {"was": server.power, "up": server.settled != "stopped", "active": [row.id for row in active]}
 
 
 def check_disks(known: dict[str, Any], verb: str) -> None:
@@ -109,8 +114,7 @@ def afford(known: list[dict[str, Any]], what: str) -> None:
 def deletion(known: dict[str, Any]) -> list[Step]:
     """The steps that put a server into the trash."""
     server = known["server"]
-    up = known["desired"] != "stopped"
-    disconnect = [Disconnect(known["connections"], up=up)] if known["connections"] else []
+    disconnect = [Disconnect(known["connections"], known["active"], up=known["up"])] if known["connections"] else []
     trash = [image_steps.ToTrash(image) for image in known["images"]]
     return [steps.PowerOff(server, was=known["was"]), *disconnect, steps.Undefine(server), *trash]
 
@@ -130,7 +134,8 @@ def removal(known: dict[str, Any]) -> list[Step]:
 def mark(known: dict[str, Any], *, trashed: bool) -> None:
     """The row of a server that went into the trash, or came out of it; its images' rows went with their files."""
     values = {"state": "trashed", "trashed": time.time()} if trashed else {"state": "ready", "trashed": None}
-    Server.update(power="stopped", desired="stopped", **values).where(Server.id == known["server"]).execute()
+    stopped = dict.fromkeys(("power", "desired", "settled"), "stopped")
+    Server.update(**stopped, **values).where(Server.id == known["server"]).execute()
 
 
 def forget(known: dict[str, Any]) -> None:

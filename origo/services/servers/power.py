@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 from origo import log, model
-from origo.contracts import Power, StateEvent, Watch
+from origo.contracts import Power, Reasons, StateEvent, Watch
 from origo.errors import NotFound, OrigoError
 from origo.model import Node, Server
 from origo.operations.core import Core
 from origo.services import networks, nodes
 from origo.services.access import SYSTEM
-from origo.services.servers import operations, shutdowns, states
+from origo.services.servers import operations, shutdowns, states, wishes
 
 _log = log.get("power")
 
@@ -54,15 +54,23 @@ class Follower:
         """Ask every hypervisor what all servers do."""
         for node in Node.select():
             try:
-                found = nodes.hypervisor(self.core, node).list()
+                self._ask(node)
             except OrigoError as error:
                 _log.warning("cannot ask a hypervisor", node=node.name, error=error.message)
-                continue
-            rows = Server.select(Server.id, Server.power).where((Server.node == node) & (Server.state != "trashed"))
-            for row in rows:
-                state = found.get(row.id, Power.STOPPED)
-                if row.power != state:
-                    self._note(StateEvent(row.id, state))
+
+    def _ask(self, node: Node) -> None:
+        driver = nodes.hypervisor(self.core, node)
+        found = driver.list()
+        boot = nodes.boot(self.core, node)
+        columns = (Server.id, Server.power, Server.stack)
+        for row in Server.select(*columns).where((Server.node == node) & (Server.state != "trashed")):
+            state = found.get(row.id, Power.STOPPED)
+            if row.power != state:
+                known = row.id in found and node.boot == boot and not wishes.at_work(row)
+                reason = driver.reason(row.id) if known and isinstance(driver, Reasons) else ""
+                self._note(StateEvent(row.id, state, reason))
+        if node.boot != boot and not self.stopping:
+            Node.update(boot=boot).where(Node.id == node.id).execute()
 
     def _run(self) -> None:
         asked = reminded = time.monotonic()
@@ -89,8 +97,9 @@ class Follower:
     def _note(self, event: StateEvent) -> None:
         if event.state is Power.STOPPED and not self._is_stopped(event.id):
             return
-        if states.record(self.core, event.id, event.state) and event.state is Power.STOPPED and not self.stopping:
-            self._stopped(event)
+        by_itself = event.reason == "shutdown" and not self.stopping
+        if states.record(self.core, event.id, event.state, by_itself=by_itself):
+            self._connections(event)
 
     def _is_stopped(self, server: str) -> bool:
         """Whether it is stopped now: the event may be old, and the server have been started since."""
@@ -100,9 +109,10 @@ class Follower:
         except NotFound:
             return True
 
-    def _stopped(self, event: StateEvent) -> None:
-        if event.reason == "shutdown":
-            Server.update(desired="stopped").where((Server.id == event.id) & (Server.state == "ready")).execute()
+    def _connections(self, event: StateEvent) -> None:
+        """Take back the addresses of a server that has stopped."""
+        if event.state is not Power.STOPPED or self.stopping:
+            return
         try:
             networks.apply(self.core, frozenset(operations.connections(event.id)))
         except OrigoError as error:
@@ -110,14 +120,25 @@ class Follower:
 
 
 def restore(core: Core) -> None:
-    """Ask for a start of every server that is to run or to be suspended and is not, in the order of the stacks."""
+    """Ask for a start of every server that is to run or to be suspended, and is neither so nor being started.
+
+    The servers of a stack take turns in the order of the stack's start; one that cannot start holds up no other.
+    """
+    asked = wishes.being_started()
     down = Server.power.in_(("stopped", "crashed"))
     wanted = (Server.state == "ready") & down & (Server.desired != "stopped")
-    for server in Server.select().where(wanted).order_by(Server.position, Server.created):
-        args: dict[str, Any] = {"server": server.id, "owner": server.owner_id}
-        if server.desired == "suspended":
-            args["suspended"] = True
-        try:
-            core.operations.submit(operations.StartServer(), args, by=SYSTEM.id)
-        except OrigoError as error:
-            core.events.emit("server.not-restored", "servers", server.id, owner=server.owner_id, sentence=error.message)
+    for server in list(Server.select().where(wanted).order_by(Server.position, Server.created)):
+        if server.id not in asked:
+            _start(core, server)
+
+
+def _start(core: Core, server: Server) -> None:
+    args: dict[str, Any] = {"server": server.id, "owner": server.owner_id}
+    if server.stack_id:
+        args["stack"] = server.stack_id
+    if server.desired == "suspended":
+        args["suspended"] = True
+    try:
+        core.operations.submit(operations.StartServer(), args, by=SYSTEM.id)
+    except OrigoError as error:
+        core.events.emit("server.not-restored", "servers", server.id, owner=server.owner_id, sentence=error.message)

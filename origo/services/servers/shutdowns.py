@@ -5,7 +5,7 @@ import time
 from origo import log
 from origo.contracts import Power
 from origo.errors import OrigoError
-from origo.model import Issue, OperationRow, Server
+from origo.model import Issue, Node, OperationRow, Server
 from origo.operations.core import Core
 from origo.services import issues, nodes
 
@@ -40,6 +40,7 @@ def remind(core: Core) -> None:
 
 def shut_down_all(core: Core, seconds: float) -> None:
     """Shut every guest down, last started first, and power off what still runs after `seconds`."""
+    Node.update(boot="").execute()  # from now on a guest that ends does not do so by itself
     running = list(Server.select().where(Server.power != "stopped").order_by(Server.position.desc()))
     deadline = time.monotonic() + seconds
     ask = 0.0

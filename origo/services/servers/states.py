@@ -4,14 +4,20 @@ from origo import model
 from origo.contracts import Power
 from origo.model import Server
 from origo.operations.core import Core
+from origo.services.servers import wishes
 
 
-def record(core: Core, server: str, power: Power) -> bool:
-    """Note what a server does now, and say so if that is new. Returns whether it was."""
+def record(core: Core, server: str, power: Power, *, by_itself: bool = False) -> bool:
+    """Note what a server does now, and say so if that is new. Returns whether it was.
+
+    `by_itself` says that its guest ended without being told to by its hypervisor.
+    """
     row = Server.get_or_none(Server.id == server)
     if row is None or row.power == power:
         return False
     with model.database.atomic():
         Server.update(power=power).where(Server.id == server).execute()
+        if by_itself:
+            wishes.ended(server)
         core.events.emit("server.power", "servers", server, owner=row.owner_id, name=row.name, power=str(power))
     return True

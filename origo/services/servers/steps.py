@@ -9,12 +9,15 @@ from origo.operations.base import Context, Step
 from origo.services import nodes, pools
 from origo.services.servers import spec, states
 
+STILL = (Power.SUSPENDED, Power.PAUSED)
+
 
 class ServerStep(Step):
-    """A step about one server."""
+    """A step about one server; `was` is what it did before."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, was: str = "stopped") -> None:
         self.server = server
+        self.was = was
 
     def row(self) -> Server:
         """The server's row as it is now."""
@@ -59,6 +62,16 @@ class Define(ServerStep):
             self.driver(ctx).define(spec.build(ctx.core, self.row()))
 
 
+class Renew(Define):
+    """The hypervisor knows the server as its rows say, even if it had never heard of it."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(server, new=False)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: the rows are the same before and after."""
+
+
 class Undefine(ServerStep):
     """The hypervisor forgets the server."""
 
@@ -75,13 +88,9 @@ class Undefine(ServerStep):
 
 
 class Start(ServerStep):
-    """The server runs; undone, it is stopped unless it ran before."""
+    """The server runs; undone, it is stopped unless it was up before."""
 
     name = "start the server"
-
-    def __init__(self, server: str, *, was: str = "stopped") -> None:
-        super().__init__(server)
-        self.was = was
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"start server {self.row().name}"]
@@ -89,23 +98,22 @@ class Start(ServerStep):
     def do(self, ctx: Context) -> None:
         states.record(ctx.core, self.server, Power.RUNNING)
         self.driver(ctx).start(self.server)
+        if self.power(ctx) in STILL:
+            self.driver(ctx).resume(self.server)
 
     def undo(self, ctx: Context) -> None:
-        if self.was == Power.RUNNING:
-            return
-        if self.power(ctx) is not Power.STOPPED:
+        power = self.power(ctx)
+        if self.was in STILL and power is Power.RUNNING:
+            self.driver(ctx).suspend(self.server)
+        elif self.was in (Power.STOPPED, Power.CRASHED) and power is not Power.STOPPED:
             self.driver(ctx).stop(self.server, force=True)
-        states.record(ctx.core, self.server, Power.STOPPED)
+        states.record(ctx.core, self.server, self.power(ctx))
 
 
 class PowerOff(ServerStep):
     """The server's power is off."""
 
     name = "power the server off"
-
-    def __init__(self, server: str, *, was: str) -> None:
-        super().__init__(server)
-        self.was = was
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"power server {self.row().name} off"]
@@ -116,7 +124,7 @@ class PowerOff(ServerStep):
         states.record(ctx.core, self.server, Power.STOPPED)
 
     def undo(self, ctx: Context) -> None:
-        if self.was != Power.STOPPED:
+        if self.was not in (Power.STOPPED, Power.CRASHED):
             states.record(ctx.core, self.server, Power.RUNNING)
             self.driver(ctx).start(self.server)
 
@@ -131,7 +139,7 @@ class Shutdown(ServerStep):
 
     def do(self, ctx: Context) -> None:
         power = self.power(ctx)
-        if power in (Power.SUSPENDED, Power.PAUSED):
+        if power in STILL:
             self.driver(ctx).resume(self.server)
         if power is not Power.STOPPED:
             self.driver(ctx).stop(self.server, force=False)
@@ -141,7 +149,7 @@ class Shutdown(ServerStep):
 
 
 class Suspend(ServerStep):
-    """The server stands still."""
+    """The server stands still; undone, it goes on unless it stood still before."""
 
     name = "suspend the server"
 
@@ -153,13 +161,13 @@ class Suspend(ServerStep):
         states.record(ctx.core, self.server, Power.SUSPENDED)
 
     def undo(self, ctx: Context) -> None:
-        if self.power(ctx) is Power.SUSPENDED:
+        if self.was not in STILL and self.power(ctx) is Power.SUSPENDED:
             self.driver(ctx).resume(self.server)
         states.record(ctx.core, self.server, self.power(ctx))
 
 
 class Resume(ServerStep):
-    """The server goes on."""
+    """The server goes on; undone, it stands still again if it did before."""
 
     name = "resume the server"
 
@@ -171,7 +179,7 @@ class Resume(ServerStep):
         states.record(ctx.core, self.server, Power.RUNNING)
 
     def undo(self, ctx: Context) -> None:
-        if self.power(ctx) is Power.RUNNING:
+        if self.was in STILL and self.power(ctx) is Power.RUNNING:
             self.driver(ctx).suspend(self.server)
         states.record(ctx.core, self.server, self.power(ctx))
 

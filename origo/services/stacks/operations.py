@@ -12,7 +12,7 @@ from origo.services.catalog import descriptor
 from origo.services.catalog.descriptor import Descriptor, Member
 from origo.services.networks.steps import Connect
 from origo.services.servers import operations as server_operations
-from origo.services.servers import parts, steps
+from origo.services.servers import parts, steps, wishes
 from origo.services.stacks.seeding import WriteSeed
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -82,6 +82,8 @@ class StackOperation(Operation):
     targets = "stacks"
     verb: str
     state = "ready"
+    desired: str | None = None
+    """What all its servers are to do from the moment this is asked for."""
 
     def target(self, ctx: Context) -> str:
         return str(ctx.args["stack"])
@@ -93,6 +95,15 @@ class StackOperation(Operation):
         self.check(ctx)
         servers = Server.select().where(Server.stack == ctx.args["stack"]).order_by(Server.position, Server.created)
         ctx.data["servers"] = [parts.describe(server) for server in servers]
+        self.admit(ctx, list(servers))
+        if self.desired:
+            wishes.ask(ctx, {server.id: self.desired for server in servers})
+
+    def admit(self, ctx: Context, servers: list[Server]) -> None:
+        """Raise NoRoom when a node has too little of something."""
+
+    def earlier(self, ctx: Context) -> dict[str, Any]:
+        return {"servers": [known | parts.earlier(known["server"]) for known in ctx.data["servers"]]}
 
     def check(self, ctx: Context) -> None:
         stack = Stack.get_or_none(Stack.id == ctx.args["stack"])
@@ -109,14 +120,11 @@ class StackOperation(Operation):
         images = [Lock(f"image/{image}") for known in ctx.data["servers"] for image in known["images"]]
         return [Lock(f"stack/{ctx.args['stack']}"), *servers, *images]
 
-    def want(self, ctx: Context, desired: str) -> None:
-        """From now on all its servers are to do this."""
-        Server.update(desired=desired).where(Server.stack == ctx.args["stack"]).execute()
+    def finish(self, ctx: Context) -> None:
+        wishes.settle(ctx)
 
-    def restore_wants(self, ctx: Context) -> None:
-        """What its servers were to do before."""
-        for known in ctx.data["servers"]:
-            Server.update(desired=known["desired"]).where(Server.id == known["server"]).execute()
+    def release(self, ctx: Context) -> None:
+        wishes.withdraw(ctx)
 
 
 class StartStack(StackOperation):
@@ -124,30 +132,26 @@ class StartStack(StackOperation):
 
     kind = "stacks.start"
     verb = "start"
+    desired = "running"
 
-    def prepare(self, ctx: Context) -> None:
-        super().prepare(ctx)
+    def admit(self, ctx: Context, servers: list[Server]) -> None:
         stack = Stack.get_by_id(ctx.args["stack"])
-        asleep = Server.select().where((Server.stack == stack) & (Server.desired == "stopped"))
+        asleep = [server for server in servers if server.desired == "stopped"]
         for node in {server.node for server in asleep}:
             needed = sum(server.memory_mb for server in asleep if server.node == node)
             nodes.admit(ctx.core, node, f"start stack {stack.name}", needed)
-        for known in ctx.data["servers"]:
-            known |= server_operations.wiring(known["server"], up=known["desired"] != "stopped")
-        self.want(ctx, "running")
 
     def steps(self, ctx: Context) -> list[Step]:
         known = ctx.data["servers"]
         connections = [id for one in known for id in one["connections"]]
-        before = {id: up for one in known for id, up in one["before"].items()}
-        return [Connect(connections, before), *(steps.Start(one["server"], was=one["was"]) for one in known)]
+        made: list[Step] = [Connect(connections, server_operations.before(known))]
+        for one in known:
+            made += [steps.Renew(one["server"]), steps.Start(one["server"], was=one["was"])]
+        return made
 
     def cost(self, ctx: Context) -> Cost:
         servers = list(Server.select().where(Server.stack == ctx.args["stack"]))
         return Cost(memory_mb=sum(server.memory_mb for server in servers), cpus=sum(server.cpus for server in servers))
-
-    def release(self, ctx: Context) -> None:
-        self.restore_wants(ctx)
 
 
 class StopStack(StackOperation):
@@ -155,10 +159,7 @@ class StopStack(StackOperation):
 
     kind = "stacks.stop"
     verb = "stop"
-
-    def prepare(self, ctx: Context) -> None:
-        super().prepare(ctx)
-        self.want(ctx, "stopped")
+    desired = "stopped"
 
     def steps(self, ctx: Context) -> list[Step]:
         return [steps.Shutdown(known["server"]) for known in reversed(ctx.data["servers"])]
@@ -166,19 +167,13 @@ class StopStack(StackOperation):
     def cost(self, ctx: Context) -> Cost:
         return _gives_back(ctx)
 
-    def release(self, ctx: Context) -> None:
-        self.restore_wants(ctx)
-
 
 class DeleteStack(StackOperation):
     """A stack goes into the trash with its servers and their disks."""
 
     kind = "stacks.delete"
     verb = "delete"
-
-    def prepare(self, ctx: Context) -> None:
-        super().prepare(ctx)
-        self.want(ctx, "stopped")
+    desired = "stopped"
 
     def steps(self, ctx: Context) -> list[Step]:
         return [step for known in reversed(ctx.data["servers"]) for step in parts.deletion(known)]
@@ -190,9 +185,6 @@ class DeleteStack(StackOperation):
         for known in ctx.data["servers"]:
             parts.mark(known, trashed=True)
         Stack.update(state="trashed", trashed=time.time()).where(Stack.id == ctx.args["stack"]).execute()
-
-    def release(self, ctx: Context) -> None:
-        self.restore_wants(ctx)
 
 
 class UndeleteStack(StackOperation):

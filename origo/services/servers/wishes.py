@@ -1,0 +1,63 @@
+"""What servers are to do: `desired` counts all that was asked for, `settled` only what is done of it."""
+
+from collections.abc import Mapping
+
+from origo.model import OperationRow, Server
+from origo.operations.base import Context
+from origo.operations.journal import UNFINISHED
+
+FORWARD = ("queued", "running", "stuck")
+
+
+def ask(ctx: Context, wishes: Mapping[str, str]) -> None:
+    """From now on these servers, by id, are to do this; called when an operation is submitted."""
+    ctx.data["wishes"] = dict(wishes)
+    for server, wish in wishes.items():
+        Server.update(desired=wish).where(Server.id == server).execute()
+
+
+def settle(ctx: Context) -> None:
+    """What this operation asked for is done, unless the guest has ended by itself since."""
+    for id, wish in ctx.data.get("wishes", {}).items():
+        server = Server.get_by_id(id)
+        settled = wish if _asked(server, but=ctx.id) else server.desired
+        Server.update(settled=settled).where(Server.id == id).execute()
+
+
+def withdraw(ctx: Context) -> None:
+    """What this operation asked for counts no more: only what others ask for, or what was done before."""
+    for id in ctx.data.get("wishes", {}):
+        server = Server.get_by_id(id)
+        Server.update(desired=_asked(server, but=ctx.id) or server.settled).where(Server.id == id).execute()
+
+
+def ended(id: str) -> None:
+    """A server's guest has ended by itself: it stays down unless something that was not begun yet asks otherwise."""
+    server = Server.get_by_id(id)
+    if server.state == "ready":
+        desired = _asked(server, among=("queued",)) or "stopped"
+        Server.update(desired=desired, settled="stopped").where(Server.id == id).execute()
+
+
+def at_work(server: Server) -> bool:
+    """Whether an operation about it, or about its stack, has begun and not ended."""
+    return OperationRow.select().where(_about(server) & OperationRow.status.in_(("running", "undoing"))).exists()
+
+
+def being_started() -> set[str]:
+    """The servers that an unfinished operation starts."""
+    starts = OperationRow.kind.in_(("servers.start", "stacks.start")) & OperationRow.status.in_(UNFINISHED)
+    return {server for row in OperationRow.select().where(starts) for server in row.data["wishes"]}
+
+
+def _asked(server: Server, *, but: int = 0, among: tuple[str, ...] = FORWARD) -> str | None:
+    """What the last operation of those that are not done yet wants of it."""
+    others = _about(server) & OperationRow.status.in_(among) & (OperationRow.id != but)
+    for row in OperationRow.select().where(others).order_by(OperationRow.id.desc()):
+        if server.id in row.data.get("wishes", {}):
+            return str(row.data["wishes"][server.id])
+    return None
+
+
+def _about(server: Server) -> object:
+    return OperationRow.target.in_([server.id, server.stack_id or server.id])

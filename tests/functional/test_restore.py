@@ -1,0 +1,225 @@
+"""After a start of the daemon servers do what they are to do, each started once; what is undone is as it was found."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from origo import model
+from origo.contracts import Power
+from origo.model import Connection, Node, OperationRow, Server
+from origo.operations.base import Operation
+from origo.operations.core import Core
+from origo.services import nodes
+from origo.services.servers import operations, power, shutdowns
+from origo.services.stacks import operations as stacks
+from tests.functional import kinds
+
+OWNER = kinds.MINE["owner"]
+MEMBERS = ("database", "queue", "web")
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    """One running server."""
+    with kinds.running(tmp_path, kinds.a_server) as core:
+        yield core
+
+
+@pytest.fixture
+def asleep(core: Core) -> Iterator[Core]:
+    """The same, before its operations are taken up."""
+    core.operations.stop()
+    again = kinds.open_core(Path(core.config.home))
+    yield again
+    again.operations.stop()
+
+
+def only() -> Any:
+    return Server.get()
+
+
+def driver(core: Core) -> Any:
+    return nodes.hypervisor(core, Node.get())
+
+
+def ask(core: Core, operation: Operation, **args: Any) -> Any:
+    return core.operations.submit(operation, {"owner": OWNER, **args}, by=OWNER)
+
+
+def fail(core: Core, method: str) -> None:
+    folder = Path(core.config.path("hypervisor", "fail"))
+    folder.mkdir(exist_ok=True)
+    (folder / method).write_text(f"cannot {method} today")
+
+
+def after(core: Core, *rows: Any) -> list[str]:
+    """How they end."""
+    return [core.operations.wait(row.id, 20).status for row in rows]
+
+
+def started() -> list[OperationRow]:
+    return list(OperationRow.select().where(OperationRow.kind == "servers.start").order_by(OperationRow.id))
+
+
+def vanish(core: Core) -> None:
+    """Everything stops as in a power cut, and the daemon hears of it."""
+    for server in Server.select():
+        driver(core).stop(server.id, force=True)
+    power.Follower(core).resync()
+
+
+def daemon_starts(core: Core) -> None:
+    follower = power.Follower(core)
+    follower.start()
+    follower.stop()
+
+
+def a_stack(core: Core) -> str:
+    """Running servers of one stack, created in another order than that of their start."""
+    stack = model.Stack.create(name="shop", owner=OWNER, label="shop-1", answers={}, state="ready")
+    Server.update(stack=stack, name="web", position=2).execute()
+    for name, position in (("queue", 1), ("database", 0)):
+        wanted = {"name": name, "disks": [], "ports": []}
+        row = kinds.run(core, operations.CreateServer(), **kinds.wanted_server() | wanted)
+        Server.update(stack=stack, position=position).where(Server.id == row.target).execute()
+    return str(stack.id)
+
+
+def test_a_server_that_is_being_started_already_is_not_started_again(asleep: Core) -> None:
+    vanish(asleep)
+    ask(asleep, operations.StartServer(), server=only().id)
+    power.restore(asleep)
+    assert len(started()) == 1
+
+
+def test_a_server_that_something_else_is_done_with_is_started_all_the_same(asleep: Core) -> None:
+    vanish(asleep)
+    ask(asleep, operations.EditServer(), server=only().id, changes={"cpus": 2})
+    power.restore(asleep)
+    asleep.operations.start()
+    assert after(asleep, *started()) == ["done"]
+
+
+def test_the_servers_of_a_stack_are_started_one_after_the_other_in_its_order(core: Core) -> None:
+    a_stack(core)
+    vanish(core)
+    power.restore(core)
+    rows = started()
+    assert after(core, *rows) == ["done"] * 3
+    assert [Server.get_by_id(row.target).name for row in rows] == list(MEMBERS)
+    times = [time for row in started() for time in (row.started, row.ended)]
+    assert times == sorted(times)
+
+
+def test_a_server_that_cannot_start_holds_up_no_other_of_its_stack(core: Core) -> None:
+    a_stack(core)
+    vanish(core)
+    Server.update(memory_mb=1 << 21).where(Server.name == "queue").execute()
+    power.restore(core)
+    assert after(core, *started()) == ["done", "undone", "done"]
+    assert {server.desired for server in Server.select()} == {"running"}
+
+
+def test_a_guest_that_ended_by_itself_while_nobody_looked_stays_down(core: Core) -> None:
+    daemon_starts(core)
+    driver(core)._shut_down(only().id)
+    daemon_starts(core)
+    power.restore(core)
+    assert (only().power, only().desired, started()) == ("stopped", "stopped", [])
+
+
+def test_one_that_was_powered_off_from_outside_is_started_again(core: Core) -> None:
+    daemon_starts(core)
+    driver(core).stop(only().id, force=True)
+    daemon_starts(core)
+    power.restore(core)
+    assert after(core, *started()) == ["done"]
+
+
+def test_after_a_boot_of_the_machine_every_server_is_started_again(core: Core) -> None:
+    daemon_starts(core)
+    driver(core)._shut_down(only().id)
+    Node.update(boot="another").execute()
+    daemon_starts(core)
+    power.restore(core)
+    assert after(core, *started()) == ["done"]
+
+
+def test_a_guest_that_the_engine_shut_down_is_started_again_even_if_the_engine_was_killed_meanwhile(core: Core) -> None:
+    daemon_starts(core)
+    Path(core.config.path("hypervisor", "deaf")).unlink()
+    shutdowns.shut_down_all(core, 20)
+    daemon_starts(core)
+    assert (only().power, only().desired) == ("stopped", "running")
+
+
+def test_an_old_end_of_a_guest_does_not_count_while_it_is_being_started(core: Core) -> None:
+    daemon_starts(core)
+    driver(core)._shut_down(only().id)
+    OperationRow.update(status="running").execute()
+    daemon_starts(core)
+    assert (only().power, only().desired) == ("stopped", "running")
+
+
+def test_a_start_makes_a_definition_that_somebody_removed(core: Core) -> None:
+    vanish(core)
+    Path(core.config.path("hypervisor", "servers", f"{only().id}.json")).unlink()
+    power.restore(core)
+    assert after(core, *started()) == ["done"]
+    assert driver(core).state(only().id) is Power.RUNNING
+
+
+def test_a_start_that_is_refused_its_definition_is_undone_and_not_stuck(core: Core) -> None:
+    vanish(core)
+    fail(core, "define")
+    assert after(core, ask(core, operations.StartServer(), server=only().id)) == ["undone"]
+
+
+def test_an_undo_goes_back_to_what_was_there_at_its_turn_and_not_when_it_was_asked_for(asleep: Core) -> None:
+    off = ask(asleep, operations.PowerOffServer(), server=only().id)
+    on = ask(asleep, operations.StartServer(), server=only().id, suspended=True)
+    fail(asleep, "suspend")
+    asleep.operations.start()
+    assert after(asleep, off, on) == ["done", "undone"]
+    assert driver(asleep).state(only().id) is Power.STOPPED
+    assert (only().power, only().desired) == ("stopped", "stopped")
+
+
+def test_what_was_withdrawn_is_nobodys_wish_whatever_came_before_and_after_it(asleep: Core) -> None:
+    kinds_ = (operations.PowerOffServer(), operations.StartServer(), operations.ShutdownServer())
+    first, second, third = (ask(asleep, kind, server=only().id) for kind in kinds_)
+    wanted = []
+    for row in (first, third, second):
+        asleep.operations.cancel(row.id)
+        wanted.append(only().desired)
+    assert wanted == ["stopped", "running", "running"]
+
+
+def test_a_server_that_stood_still_stands_still_again(core: Core) -> None:
+    kinds.run(core, operations.SuspendServer(), server=only().id, owner=OWNER)
+    fail(core, "suspend")
+    assert after(core, ask(core, operations.SuspendServer(), server=only().id)) == ["undone"]
+    assert driver(core).state(only().id) is Power.SUSPENDED
+
+
+def test_a_start_of_a_stack_that_fails_leaves_a_suspended_server_with_its_memory(core: Core) -> None:
+    stack = a_stack(core)
+    database = Server.get(Server.name == "database").id
+    kinds.run(core, operations.SuspendServer(), server=database, owner=OWNER)
+    Server.update(memory_mb=1 << 21, power="stopped").where(Server.name == "queue").execute()
+    driver(core).stop(Server.get(Server.name == "queue").id, force=True)
+    assert after(core, ask(core, stacks.StartStack(), stack=stack)) == ["undone"]
+    assert driver(core).state(database) is Power.SUSPENDED
+    assert Server.get_by_id(database).desired == "suspended"
+
+
+def test_a_server_that_was_deleted_right_after_its_start_leaves_no_connection(asleep: Core) -> None:
+    vanish(asleep)
+    Connection.update(active=False).execute()
+    on = ask(asleep, operations.StartServer(), server=only().id)
+    gone = ask(asleep, operations.DeleteServer(), server=only().id)
+    asleep.operations.start()
+    assert after(asleep, on, gone) == ["done", "done"]
+    assert not Connection.select().where(Connection.active).exists()
