@@ -16,7 +16,8 @@ from origo.operations.core import Core
 from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
-from origo.services import engine, front, issues, kinds, networks, nodes, pools
+from origo.services import engine, front, issues, kinds, networks, nodes
+from origo.services.pools import keeping
 from origo.services.servers import power, shutdowns
 from origo.supervise import Supervisor
 from origo.web import Web
@@ -36,6 +37,7 @@ class App:
         self.core = core
         self.web = Web(core, api.ALL)
         self.follower = power.Follower(core)
+        self.keeper = keeping.Keeper(core)
         self.ready = threading.Event()
         """Set once everything is as the rows say, after a start."""
         self._stopping = threading.Event()
@@ -56,6 +58,7 @@ class App:
         if guests:
             shutdowns.shut_down_all(self.core, self.core.config["shutdown_seconds"])
         self.follower.stop()
+        self.keeper.stop()
         self.core.drivers.close()
         if guests:
             self.core.supervisor.stop_all()
@@ -67,12 +70,13 @@ class App:
     def _settle(self) -> None:
         core = self.core
         self._attempt("programs", lambda: nodes.start_programs(core))
-        self._attempt("pools", lambda: pools.ensure_first(core))
+        self._attempt("pools", lambda: keeping.ensure(core, open_all=True))
         self._attempt("networks", lambda: networks.apply_all(core))
         self._attempt("front", self._open_front)
         self._attempt("power", self.follower.start)
         core.operations.start()
         self._attempt("restore", lambda: power.restore(core))
+        self._attempt("keeper", self.keeper.start)
         self.ready.set()
         _log.info("ready", home=str(self.home.path))
         while not self._stopping.wait(DAY):

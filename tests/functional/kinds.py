@@ -23,12 +23,13 @@ from origo.operations.core import Core
 from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
-from origo.services import engine, issues, kinds, networks, nodes, pools
+from origo.services import engine, issues, kinds, networks, nodes
 from origo.services.access import SYSTEM
 from origo.services.catalog import build, descriptor, recipe_read
 from origo.services.catalog import operations as catalog
 from origo.services.catalog.descriptor import MasterFile
 from origo.services.images import operations as images
+from origo.services.pools import keeping
 from origo.services.pools import operations as pool_operations
 from origo.services.servers import operations as servers
 from origo.services.servers import rebuilding
@@ -136,7 +137,7 @@ def furnish(core: Core) -> None:
     engine.ensure(core)
     nodes.ensure_local(core)
     model.Node.update(memory_mb=8192, cpus=4).execute()
-    pools.ensure_first(core)
+    keeping.make_first(core)
     networks.default(core, SYSTEM.id)
 
 

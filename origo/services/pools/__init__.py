@@ -1,15 +1,17 @@
 """Pools: where images lie, and the paths of images in them."""
 
-import time
 from typing import Any
 
 from origo.contracts import Place, PoolSpec, Storage
-from origo.errors import BadInput, NotFound, OrigoError, Unavailable
+from origo.errors import BadInput, NotFound, Unavailable
 from origo.model import Image, Pool
 from origo.operations.core import Core
-from origo.services import access, issues
+from origo.services import access
 from origo.services.access import Actor
 from origo.services.pools.operations import CreatePool
+
+FIRST = "default"
+"""The name of pool 0, which every engine has."""
 
 
 def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
@@ -88,28 +90,3 @@ def place(image: Image) -> Place:
 def path(core: Core, image: Image) -> str:
     """The absolute path of an image's file."""
     return driver(core, image.pool).place(spec(image.pool), place(image))
-
-
-def ensure_first(core: Core) -> None:
-    """Make pool 0 at the first start, and make every pool usable after a reboot; one that fails stays `missing`."""
-    if not Pool.select().exists():
-        pool = Pool(
-            id=0,
-            name="default",
-            driver=core.config["storage"],
-            path=core.config.path("pools", "0"),
-            created=time.time(),
-        )
-        driver(core, pool).create(spec(pool))
-        pool.save(force_insert=True)
-    for pool in Pool.select():
-        try:
-            driver(core, pool).open(spec(pool))
-            pool.state = "ready"
-            issues.end(core.events, f"pool/{pool.id}")
-        except OrigoError as error:
-            pool.state = "missing"
-            core.events.emit("pool.missing", "pools", str(pool.id), sentence=error.message)
-            about = {"noun": "pools", "target": str(pool.id), "severity": "error"}
-            issues.raise_(core.events, f"pool/{pool.id}", error.message, remedy=error.hint, **about)
-        pool.save()

@@ -1,0 +1,153 @@
+"""What pools are promised: nothing that happens to one stops the engine, and whoever looks after them is told."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from origo import model
+from origo.contracts import PoolUsage
+from origo.contracts.storage import PoolSpec
+from origo.host import Host
+from origo.operations.core import Core
+from origo.services.access import SYSTEM
+from origo.services.images import operations as images
+from origo.services.pools import keeping
+from origo.testing.fake_storage import FakeStorage
+from tests.functional import kinds
+
+
+class Shelf(FakeStorage):
+    """Pools whose troubles are files beside them, and whose room is what a file says."""
+
+    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
+        world = Path(str(model.database.obj.database)).parent / "world"
+        super().__init__(host, {"world": str(world)})
+
+    def usage(self, pool: PoolSpec) -> PoolUsage:
+        usage = super().usage(pool)
+        total, free = (int(word) for word in (self.world / "room").read_text().split())
+        return PoolUsage(total, free, usage.health, usage.sentence)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Core]:
+    core = kinds.open_core(tmp_path, {**kinds.FAKES, "storage": Shelf})
+    (tmp_path / "world").mkdir()
+    room(core, 1 << 40, 1 << 39)
+    yield core
+    core.operations.stop()
+    model.database.close()
+
+
+@pytest.fixture
+def core(empty: Core) -> Core:
+    kinds.furnish(empty)
+    empty.operations.start()
+    return empty
+
+
+def room(core: Core, total: int, free: int) -> None:
+    Path(core.config.path("world", "room")).write_text(f"{total} {free}")
+
+
+def issues() -> list[str]:
+    return [issue.sentence for issue in model.Issue.select().where(model.Issue.ended.is_null())]
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 5
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+    return true()
+
+
+def test_an_engine_whose_first_pool_cannot_be_made_is_told_and_has_it_as_soon_as_it_can(empty: Core) -> None:
+    stranger = Path(empty.config.path("pools", "0"))
+    stranger.parent.mkdir(exist_ok=True)
+    stranger.touch()
+    keeping.ensure(empty, open_all=True)
+    assert [said.partition(":")[0] for said in issues()] == [f"cannot make pool default at {stranger}"]
+    stranger.unlink()
+    keeping.ensure(empty)
+    assert issues() == []
+    assert model.Pool.get_by_id(0).state == "ready"
+
+
+def test_a_pool_that_cannot_be_opened_is_an_issue_until_it_can_and_keeps_no_other_from_opening(core: Core) -> None:
+    second = Path(core.config.home, "second")
+    model.Pool.create(id=1, name="second", driver="files", path=str(second), created=1.0, state="missing")
+    folder = Path(core.config.path("pools", "0"))
+    away = folder.rename(folder.with_name("away"))
+    Shelf(core.local, {}).create(PoolSpec(1, "second", str(second)))
+    keeping.ensure(core, open_all=True)
+    keeping.ensure(core)
+    assert [said.partition(":")[0] for said in issues()] == [f"cannot find pool default at {folder}"]
+    assert [pool.state for pool in model.Pool.select().order_by(model.Pool.id)] == ["missing", "ready"]
+    away.rename(folder)
+    keeping.ensure(core)
+    assert issues() == []
+    assert model.Pool.get_by_id(0).state == "ready"
+    kinds_of = [event.kind for event in core.events.since(0) if event.noun == "pools" and event.target == "0"]
+    assert kinds_of == ["pool.missing", "pool.ready"]
+
+
+def test_a_pool_that_is_being_made_is_left_to_its_operation(core: Core) -> None:
+    model.Pool.create(id=1, name="second", driver="files", path="/nowhere/at/all", created=1.0)
+    keeping.ensure(core, open_all=True)
+    assert issues() == []
+    assert model.Pool.get_by_id(1).state == "creating"
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "low"), [(1000, 99, True), (1000, 100, False), (1000 << 30, 10 << 30, False)]
+)
+def test_a_pool_is_low_on_room_below_a_tenth_or_ten_gib_whichever_is_less(
+    core: Core, total: int, free: int, low: bool
+) -> None:
+    room(core, total, free)
+    keeping.ensure(core)
+    assert bool(issues()) == low
+    room(core, total, total)
+    keeping.ensure(core)
+    assert issues() == []
+
+
+def test_how_much_is_free_is_said_and_changes_with_the_pool(core: Core) -> None:
+    for free in (2048, 1024):
+        room(core, 1 << 40, free << 20)
+        keeping.ensure(core)
+        assert issues() == [f"pool default is low on room: {free} MiB of 1048576 MiB are free"]
+
+
+def test_a_pool_that_is_degraded_is_an_issue_until_it_is_well(core: Core) -> None:
+    world = Path(core.config.path("world", "degraded"))
+    world.write_text("/dev/sdb1 is FAULTED")
+    keeping.ensure(core)
+    assert issues() == ["/dev/sdb1 is FAULTED"]
+    world.unlink()
+    keeping.ensure(core)
+    assert issues() == []
+
+
+def test_room_is_looked_at_soon_after_something_was_written(core: Core) -> None:
+    keeper = keeping.Keeper(core, every=3600, soon=0.02)
+    keeper.start()
+    room(core, 1 << 40, 1 << 20)
+    time.sleep(0.2)
+    assert issues() == []
+    kinds.run(core, images.CreateImage(), name="disk", owner=SYSTEM.id, pool=0, size_bytes=1 << 20)
+    assert eventually(lambda: bool(issues()))
+    keeper.stop()
+
+
+def test_pools_are_looked_at_from_time_to_time_whatever_goes_wrong_with_one(core: Core) -> None:
+    told = Path(core.config.path("world", "room"))
+    keeper = keeping.Keeper(core, every=0, soon=0.02)
+    told.write_text("nonsense")
+    keeper.start()
+    time.sleep(0.1)
+    room(core, 1 << 40, 1 << 20)
+    assert eventually(lambda: bool(issues()))
+    keeper.stop()
