@@ -7,7 +7,10 @@ from origo.model.images import Image
 
 
 class CatalogStack(NounRow):
-    """One version of a stack that can be installed; `digest` is of everything it was built from."""
+    """One version of a stack that can be installed; `digest` is of everything it was built from.
+
+    `state` is creating, ready, or leaving while it is taken out.
+    """
 
     name = peewee.CharField()
     version = peewee.CharField()

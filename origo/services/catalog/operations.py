@@ -93,6 +93,11 @@ class BuildStack(Operation):
             self._reserve(ctx, recipe)
         elif entry.state == "creating":
             raise Conflict(f"cannot build {recipe.name} {recipe.version}: it is being built already")
+        elif entry.state == "leaving":
+            raise Conflict(
+                f"cannot build {recipe.name} {recipe.version}: it is just being taken out of the catalog",
+                hint="try again once that is done",
+            )
         else:
             ctx.data["entry"] = entry.id
 
@@ -155,6 +160,7 @@ class DeleteEntry(Operation):
         rows = Image.select().join(CatalogMaster).where(CatalogMaster.entry == ctx.args["entry"]).distinct()
         ctx.data["images"] = [image.id for image in rows]
         self.check(ctx)
+        CatalogStack.update(state="leaving").where(CatalogStack.id == ctx.args["entry"]).execute()
 
     def check(self, ctx: Context) -> None:
         for image in Image.select().where(Image.id.in_(ctx.data["images"])):
@@ -172,6 +178,9 @@ class DeleteEntry(Operation):
     def finish(self, ctx: Context) -> None:
         CatalogMaster.delete().where(CatalogMaster.entry == ctx.args["entry"]).execute()
         CatalogStack.delete().where(CatalogStack.id == ctx.args["entry"]).execute()
+
+    def release(self, ctx: Context) -> None:
+        CatalogStack.update(state="ready").where(CatalogStack.id == ctx.args["entry"]).execute()
 
 
 KINDS: tuple[type[Operation], ...] = (BuildStack, DeleteEntry)

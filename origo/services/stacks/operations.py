@@ -27,6 +27,8 @@ class InstallStack(Operation):
     def prepare(self, ctx: Context) -> None:
         entry = CatalogStack.get_by_id(ctx.args["entry"])
         name = ctx.args["name"]
+        if entry.state != "ready":
+            raise Conflict(f"cannot install {entry.name}: it is just being taken out of the catalog")
         listing.check_free(Stack, "stack", name, ctx.args["owner"])
         described = descriptor.read(entry.descriptor)
         stack = Stack.create(
