@@ -91,7 +91,7 @@ class Operation:
     """A change that lasts. A subclass reads as a table of contents: prepare, locks, steps.
 
     `prepare`, `finish` and `release` run inside one database transaction with the journal's own entry, so rows and
-    journal always agree; they change rows only, never the outside world.
+    journal always agree; they change rows only, never the outside world, and do not wait for it.
     """
 
     kind: ClassVar[str]
@@ -100,6 +100,13 @@ class Operation:
     """The noun whose id `target` returns."""
     forward_only: ClassVar[bool] = False
     """From its first step on there is no way back, as if a commit point were before it: for what removes for good."""
+
+    def look(self, ctx: Context) -> None:
+        """Ask the outside world, or read files, for what `prepare` needs to know, into `ctx.data`.
+
+        Called once before the transaction, in which nobody else can write: whatever takes time belongs here. What it
+        finds may have changed by the time of the steps.
+        """
 
     def prepare(self, ctx: Context) -> None:
         """Check quota, admission, flags, names and state; choose every outside name into `ctx.data`; reserve rows.

@@ -101,17 +101,21 @@ class Engine:
         """Prepare an operation and enter it into the journal, in one transaction; it runs as soon as it has its locks.
 
         With `plan` nothing is changed and the plan returned. With the same `key` as an `earlier` request it is that
-        one's operation. Raises whatever `prepare` finds wrong.
+        one's operation. Raises whatever `look` and `prepare` find wrong.
         """
         if operation.kind not in self._kinds:
             raise ValueError(f"the kind {operation.kind} is not registered")
         args = plans.plain(args)
+        if not plan and key is not None and (earlier := self.earlier(by, key)) is not None:
+            return earlier
+        context = Context(core=self.core, args=args, data={}, by=by)
+        operation.look(context)
         if plan:
-            return self._plan(operation, args, by)
+            return self._plan(operation, context)
         with database.atomic():
             if key is not None and (earlier := self.earlier(by, key)) is not None:
                 return earlier
-            context = self._prepare(operation, args, by)
+            self._prepare(operation, context)
             row = self._journal.queue(operation, context, key)
             database.after_commit(lambda: self._join(row))
         return row
@@ -231,19 +235,19 @@ class Engine:
         self._leave(id)
         return row
 
-    def _plan(self, operation: Operation, args: dict[str, Any], by: str) -> Plan:
+    def _plan(self, operation: Operation, context: Context) -> Plan:
         try:
             with database.atomic():
-                raise _Rolled(plans.make(operation, self._prepare(operation, args, by)))
+                self._prepare(operation, context)
+                raise _Rolled(plans.make(operation, context))
         except _Rolled as rolled:
             return rolled.plan
 
-    def _prepare(self, operation: Operation, args: dict[str, Any], by: str) -> Context:
-        context = Context(core=self.core, args=args, data={}, by=by)
+    def _prepare(self, operation: Operation, context: Context) -> None:
+        """Let it choose its names and reserve its rows; from now on its data is as the journal would give it back."""
         operation.prepare(context)
         context.data |= operation.earlier(context)
         context.data = plans.plain(context.data)
-        return context
 
     def _context(self, row: OperationRow) -> Context:
         return Context(core=self.core, args=row.args, data=row.data, by=row.by, id=row.id)

@@ -75,6 +75,11 @@ class Files(Operation):
     kind = "files.write"
     targets = "files"
 
+    def look(self, ctx: Context) -> None:
+        ctx.data["seen"] = not model.database.in_transaction()
+        if ctx.args.get("look") == "fail":
+            raise Conflict("cannot write: the look fails as asked")
+
     def prepare(self, ctx: Context) -> None:
         if model.Label.get_or_none(model.Label.label == ctx.args["label"]) is not None:
             raise Conflict(f"cannot write {ctx.args['label']}: the name is taken")

@@ -57,6 +57,23 @@ def test_what_prepare_finds_wrong_is_told_at_once_and_changes_nothing(bench: Ben
     assert model.OperationRow.select().count() == 1
 
 
+@pytest.mark.parametrize("plan", [False, True])
+def test_the_outside_world_is_looked_at_before_the_transaction(bench: Bench, plan: bool) -> None:
+    args = {"label": "a", "names": ["one"], "folder": str(bench.folder)}
+    made = bench.engine.submit(Files(), args, by="someone", plan=plan)
+    assert made.data["seen"] is True
+    with pytest.raises(Conflict, match="cannot write: the look fails as asked"):
+        bench.engine.submit(Files(), {**args, "label": "b", "look": "fail"}, by="someone", plan=plan)
+    assert not model.Label.select().where(model.Label.label == "b").exists()
+
+
+def test_a_repeated_request_is_answered_without_looking_again(bench: Bench) -> None:
+    args = {"label": "a", "names": ["one"], "folder": str(bench.folder)}
+    row = bench.engine.submit(Files(), args, by="someone", key=Key("k", "d"))
+    again = bench.engine.submit(Files(), {**args, "look": "fail"}, by="someone", key=Key("k", "d"))
+    assert again.id == row.id
+
+
 @pytest.mark.parametrize("failing", ["one", "two", "three"])
 @pytest.mark.parametrize("moment", ["do", "done"])
 def test_a_failed_step_and_all_before_it_are_undone(bench: Bench, failing: str, moment: str) -> None:
@@ -327,7 +344,7 @@ def test_progress_is_written_a_few_times_a_second_and_no_line_is_lost(bench: Ben
     assert progress == sorted(progress) and 2 <= len(progress) <= 4 * (row.ended - row.started) + 2
     lines = [line.text for line in bench.engine.log(row.id)]
     assert [line for line in lines if line.startswith("line")] == [f"line {count}" for count in range(100)] * 2
-    assert row.data == {"content": "hello", "found": "a thing"}
+    assert row.data == {"seen": True, "content": "hello", "found": "a thing"}
 
 
 def test_an_operation_inside_a_transaction_that_fails_was_never_there(bench: Bench) -> None:

@@ -83,40 +83,43 @@ class BuildStack(Operation):
     kind = "catalog.build"
     targets = "catalog"
 
-    def prepare(self, ctx: Context) -> None:
+    def look(self, ctx: Context) -> None:
         folder = ctx.args["folder"]
         recipe = recipe_read.read(folder)
-        digest = build.digest(recipe, folder)
-        entry = CatalogStack.get_or_none(CatalogStack.digest == digest)
-        ctx.data.update(digest=digest, name=recipe.name, images=[], new=entry is None)
+        ctx.data.update(name=recipe.name, version=recipe.version, title=recipe.title)
+        ctx.data.update(digest=build.digest(recipe, folder), images=[])
+        ctx.data["masters"] = [
+            {"role": master.role, "members": master.members, "size_bytes": master.size_bytes}
+            for master in build.masters(recipe, folder)
+        ]
+
+    def prepare(self, ctx: Context) -> None:
+        data = ctx.data
+        entry = CatalogStack.get_or_none(CatalogStack.digest == data["digest"])
+        data["new"] = entry is None
         if entry is None:
-            self._reserve(ctx, recipe)
+            self._reserve(data)
         elif entry.state == "creating":
-            raise Conflict(f"cannot build {recipe.name} {recipe.version}: it is being built already")
+            raise Conflict(f"cannot build {data['name']} {data['version']}: it is being built already")
         elif entry.state == "leaving":
             raise Conflict(
-                f"cannot build {recipe.name} {recipe.version}: it is just being taken out of the catalog",
+                f"cannot build {data['name']} {data['version']}: it is just being taken out of the catalog",
                 hint="try again once that is done",
             )
         else:
-            ctx.data["entry"] = entry.id
+            data["entry"] = entry.id
 
-    def _reserve(self, ctx: Context, recipe: Any) -> None:
-        entry = CatalogStack.create(
-            name=recipe.name,
-            version=recipe.version,
-            title=recipe.title,
-            digest=ctx.data["digest"],
-            descriptor={},
-        )
-        ctx.data["entry"] = entry.id
+    def _reserve(self, data: dict[str, Any]) -> None:
+        named = {key: data[key] for key in ("name", "version", "title", "digest")}
+        entry = CatalogStack.create(descriptor={}, **named)
+        data["entry"] = entry.id
         pool = Pool.get_by_id(0)
-        for master in build.masters(recipe, ctx.args["folder"]):
-            name = f"{recipe.name}-{recipe.version}-{master.members[0]}-{master.role}"
-            image = image_operations.reserve(name, SYSTEM.id, pool.id, master.size_bytes, kind="master")
-            ctx.data["images"].append(image.id)
-            for member in master.members:
-                CatalogMaster.create(entry=entry, member=member, role=master.role, image=image)
+        for master in data["masters"]:
+            name = f"{data['name']}-{data['version']}-{master['members'][0]}-{master['role']}"
+            image = image_operations.reserve(name, SYSTEM.id, pool.id, master["size_bytes"], kind="master")
+            data["images"].append(image.id)
+            for member in master["members"]:
+                CatalogMaster.create(entry=entry, member=member, role=master["role"], image=image)
 
     def target(self, ctx: Context) -> str:
         return str(ctx.data["entry"])

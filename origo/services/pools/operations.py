@@ -38,13 +38,15 @@ class CreatePool(Operation):
     kind = "pools.create"
     targets = "pools"
 
+    def look(self, ctx: Context) -> None:
+        lacks = [lack for lack in _driver(ctx).check() if lack.fatal]
+        if lacks:
+            raise BadInput(f"cannot create pool {ctx.args['name']}: {lacks[0].sentence}", hint=lacks[0].remedy)
+
     def prepare(self, ctx: Context) -> None:
         args = ctx.args
         if Pool.select().where(Pool.name == args["name"]).exists():
             raise Conflict(f"cannot create pool {args['name']}: there is a pool of that name")
-        lacks = [lack for lack in _driver(ctx).check() if lack.fatal]
-        if lacks:
-            raise BadInput(f"cannot create pool {args['name']}: {lacks[0].sentence}", hint=lacks[0].remedy)
         number = (Pool.select(Pool.id).order_by(Pool.id.desc()).scalar() or 0) + 1
         ctx.data["id"] = number
         ctx.data["path"] = args["path"] or ctx.core.config.path("pools", str(number))
