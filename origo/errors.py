@@ -1,6 +1,9 @@
 """Every error a person can see: a stable code, an HTTP status, a sentence that starts with "cannot", and a hint."""
 
+import re
 from typing import Any
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 class OrigoError(Exception):
@@ -134,3 +137,17 @@ class CommandFailed(OrigoError):
 
     code = "command-failed"
     status = 500
+
+
+def size(size_bytes: int) -> str:
+    """A size as a sentence has it, such as 1.5 GiB."""
+    power = min((max(size_bytes, 1).bit_length() - 1) // 10, len(UNITS) - 1)
+    return f"{size_bytes / (1 << 10 * power):.1f}".removesuffix(".0") + f" {UNITS[power]}"
+
+
+def reason(error: Exception) -> str:
+    """What a sentence says of an exception of Python's own: the system's words, without its number and names."""
+    if isinstance(error, UnicodeError):
+        return "it is no UTF-8 text"
+    said = isinstance(error, OSError) and error.strerror or str(error) or type(error).__name__
+    return re.sub(r"^\[[^]]*\] ", "", said)

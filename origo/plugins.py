@@ -20,7 +20,7 @@ import pluggy
 
 from origo import hookspecs
 from origo.contracts import GENERATION, Closing, Driver, Hypervisor, Network, Storage
-from origo.errors import BadInput, Conflict, NotFound, OrigoError, Unavailable
+from origo.errors import BadInput, Conflict, NotFound, OrigoError, Unavailable, reason
 from origo.host import Host
 
 GROUP = "origo.plugins"
@@ -77,7 +77,7 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise NotFound(f"cannot find {path}") from None
     except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {path}: {error}") from error
+        raise BadInput(f"cannot read {path}: {reason(error)}") from error
     wanted = {"name": str, "summary": str, "contract": int, "packages": list, "commands": list, "modules": list}
     for key, value in data.items():
         if key not in wanted:

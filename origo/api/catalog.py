@@ -1,15 +1,18 @@
 """Routes of the catalog."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from origo.api.route import Kind, Model, Page, Route
 from origo.services import catalog
+from origo.services.naming import Written
 
 
 class Build(Model):
     """The folder of a recipe on the engine's machine; `fresh` takes today's packages instead of kept ones."""
 
-    folder: str = Field(min_length=1, max_length=4096, pattern=r"^/")
+    folder: Annotated[str, Field(max_length=4096), Written(r"/[^\x00-\x1f\x7f]*", "a path from / on")]
     fresh: bool = False
 
 

@@ -1,11 +1,13 @@
 """Routes of images."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from origo.api.models import DiskBytes, Key, TrashPage
 from origo.api.route import Kind, Model, Route
 from origo.services import images
-from origo.services.naming import Name
+from origo.services.naming import Name, Written
 
 
 class ImageCreate(Model):
@@ -21,8 +23,8 @@ class ImageImport(Model):
 
     name: Name
     file: str = Field(default="", max_length=1000)
-    url: str = Field(default="", max_length=2000, pattern=r"^(https?://[^\s]+)?$")
-    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    url: Annotated[str, Field(max_length=2000), Written(r"(https?://[^\s]+)?", "an http or https address")] = ""
+    sha256: Annotated[str, Written("([0-9a-f]{64})?", "64 digits or letters from a to f")] = ""
     pool: Key = "0"
 
 

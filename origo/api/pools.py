@@ -1,10 +1,12 @@
 """Routes of pools."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from origo.api.route import Kind, Model, Page, Route
 from origo.services import pools
-from origo.services.naming import Name
+from origo.services.naming import Name, Written
 
 
 class PoolCreate(Model):
@@ -12,7 +14,9 @@ class PoolCreate(Model):
 
     name: Name
     driver: str = Field(default="storage_rsync", max_length=100)
-    path: str = Field(default="", max_length=1000, pattern=r"^(/[^\s]+)?$")
+    path: Annotated[
+        str, Field(max_length=1000), Written(r"(/[^\s\x00-\x1f\x7f]+)?", "a path from / on, without spaces")
+    ] = ""
     options: dict[str, str] = Field(default_factory=dict, max_length=20)
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from origo.api.route import Kind, Model, Page, Route
 from origo.services import users
+from origo.services.naming import Written
 from origo.services.users import UserName, passwords, tokens
 
 Password = Annotated[str, Field(max_length=200)]
@@ -50,7 +51,9 @@ class ResetAdmin(Model):
 class TokenCreate(Model):
     """What the token is for, and after how many days it ends (null: never)."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: Annotated[
+        str, Field(min_length=1, max_length=100), Written(r"[^\x00-\x1f\x7f]+", "of characters that can be printed")
+    ]
     days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from origo import client
+from origo.errors import size
 
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -112,7 +113,7 @@ def _text(name: str, value: Any) -> str:
     if value is None or value == "":
         return "-"
     if name.endswith("_bytes") and isinstance(value, int):
-        return _size(value)
+        return size(value)
     if name in ("created", "trashed", "started", "ended", "time") and isinstance(value, (int, float)):
         return _time(value)
     if isinstance(value, bool):
@@ -120,13 +121,6 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(one) for one in value) or "-"
     return str(value)
-
-
-def _size(size: int) -> str:
-    if abs(size) < 1024:
-        return f"{size} B"
-    power = min((abs(size).bit_length() - 1) // 10, 4)
-    return f"{size / (1 << (10 * power)):.1f} {' KMGT'[power]}iB"
 
 
 def _time(seconds: float) -> str:

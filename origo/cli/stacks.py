@@ -7,7 +7,7 @@ import click
 from origo import client
 from origo.cli import output, verbs
 from origo.cli.catalog import build
-from origo.errors import BadInput
+from origo.errors import BadInput, reason
 
 
 @click.group(name="stacks")
@@ -70,4 +70,4 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text().rstrip("\n")
     except (OSError, ValueError) as error:
-        raise BadInput(f"cannot read the answer in {path}: {error}") from error
+        raise BadInput(f"cannot read the answer in {path}: {reason(error)}") from error

@@ -12,12 +12,20 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from origo.config import home_from_environment
-from origo.errors import BadInput, OrigoError, Unavailable
+from origo.errors import BadInput, OrigoError, Unavailable, reason
 
 PREFIX = "/api/v1"
 ENDED = ("done", "undone", "stuck")
 POLLS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds between two looks at an operation: the first ones close together, so that short ones end at once."""
+_START = "start it with `origo serve`, or name another one by ORIGO_HOME or ORIGO_URL"
+_REASONS = (
+    ("No such file", ("it does not run", _START)),
+    ("refused", ("it does not run", _START)),
+    ("Permission denied", ("only root may use it there", "use sudo, or a token with ORIGO_URL and ORIGO_TOKEN")),
+    ("CERTIFICATE_VERIFY_FAILED", ("its certificate is not trusted", "name its authority's certificate by ORIGO_CA")),
+    ("timed out", ("it does not answer", "try again; `origo doctor` on its machine tells what is wrong")),
+)
 TIMEOUT = httpx2.Timeout(60, connect=5)
 
 
@@ -115,10 +123,8 @@ class Client:
         try:
             yield
         except httpx2.TransportError as error:
-            raise Unavailable(
-                f"cannot reach the engine at {self.where}: {_reason(error)}",
-                hint="start it with `origo serve`, or name another one by ORIGO_HOME or ORIGO_URL",
-            ) from error
+            why, hint = _reason(error)
+            raise Unavailable(f"cannot reach the engine at {self.where}: {why}", hint=hint) from error
 
 
 def connect(environment: Mapping[str, str] = os.environ) -> Client:
@@ -182,11 +188,10 @@ def _kinds(kind: type[OrigoError]) -> Iterator[type[OrigoError]]:
         yield from _kinds(child)
 
 
-def _reason(error: Exception) -> str:
-    text = str(error)
-    if "No such file" in text or "refused" in text:
-        return "it does not run"
-    return text or type(error).__name__
+def _reason(error: Exception) -> tuple[str, str]:
+    """Why an engine is not reached, and what to do."""
+    said = reason(error)
+    return next((answer for words, answer in _REASONS if words in str(error)), (said[:1].lower() + said[1:], _START))
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 
 from origo import host
-from origo.errors import BadInput, Cancelled, NoRoom, Unavailable
+from origo.errors import BadInput, Cancelled, NoRoom, Unavailable, reason, size
 
 REDIRECTS = 5
 TIMEOUT = httpx2.Timeout(60, connect=10)
@@ -38,7 +38,7 @@ def download(url: str, path: str, *, sha256: str = "", room_bytes: int, private:
             finally:
                 response.close()
     except httpx2.HTTPError as error:
-        raise Unavailable(f"cannot download {url}: {error or type(error).__name__}") from error
+        raise Unavailable(f"cannot download {url}: {reason(error)}") from error
     if sha256 and digest != sha256.lower():
         raise BadInput(
             f"cannot use {url}: its SHA-256 is {digest}, not {sha256.lower()}",
@@ -78,7 +78,7 @@ def _save(url: str, response: httpx2.Response, path: Path, room_bytes: int) -> s
         for chunk in response.iter_raw(CHUNK):
             got += len(chunk)
             if max(got, total) > room_bytes:
-                raise NoRoom(f"cannot download {url}: there is room for {room_bytes >> 20} MB only")
+                raise NoRoom(f"cannot download {url}: there is room for {size(room_bytes)} only")
             if work.cancelled():
                 raise Cancelled(f"cannot finish the download of {url}: it was cancelled")
             digest.update(chunk)

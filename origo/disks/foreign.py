@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from origo.disks import magic, qemu_img
 from origo.disks.image import CheckFacts, DiskFacts, check_from, facts_from, inspect
-from origo.errors import BadImage, CommandFailed, NoRoom, NotFound, OrigoError, Unavailable
+from origo.errors import BadImage, CommandFailed, NoRoom, NotFound, OrigoError, Unavailable, size
 from origo.host import FileFacts, Host, Limits
 
 LARGEST_BYTES = 64 << 40
@@ -77,10 +77,10 @@ def examine(host: Host, path: str, *, user: str, room_bytes: int) -> DiskFacts:
         raise BadImage(f"{what}: it is cut off: {kind.least_bytes - file.size_bytes} bytes are missing at its end")
     facts = _qcow2(sandbox, what) if kind.format == "qcow2" else _plain(file, kind.format)
     if facts.size_bytes > LARGEST_BYTES:
-        raise BadImage(f"{what}: it claims to be a disk of {_size(facts.size_bytes)}")
+        raise BadImage(f"{what}: it claims to be a disk of {size(facts.size_bytes)}")
     if facts.size_bytes > room_bytes:
         raise NoRoom(
-            f"{what}: it is a disk of {_size(facts.size_bytes)}, and there is room for {_size(room_bytes)}",
+            f"{what}: it is a disk of {size(facts.size_bytes)}, and there is room for {size(room_bytes)}",
             hint="free some space, or use another pool",
         )
     return facts
@@ -166,10 +166,3 @@ def _checked(sandbox: Sandbox) -> CheckFacts:
     if found is None:
         raise _unlike(result.err.decode(errors="replace"), "its tables cannot be read", sandbox.source)
     return found
-
-
-def _size(size_bytes: int) -> str:
-    for unit, factor in (("EiB", 1 << 60), ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)):
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.1f} {unit}"
-    return f"{size_bytes} bytes"

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from origo import errors
 from origo.disks import qemu_img
 from origo.errors import BadImage, Conflict
 from origo.host import Host, Result
@@ -92,7 +93,9 @@ def grow(host: Host, path: str, format: str, size_bytes: int) -> None:
     """Make a disk larger; its server must be stopped. Raises Conflict if it is larger already."""
     size = inspect(host, path, format=format).size_bytes
     if size > size_bytes:
-        raise Conflict(f"cannot grow image {qemu_img.name(path)} to {size_bytes} bytes: it has {size}")
+        raise Conflict(
+            f"cannot grow image {qemu_img.name(path)} to {errors.size(size_bytes)}: it has {errors.size(size)}"
+        )
     if size < size_bytes:
         qemu_img.run(host, ["qemu-img", "resize", "-q", "-f", format, path, str(size_bytes)], "grow", path)
         host.run(["sync", path], timeout=3600)

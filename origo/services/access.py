@@ -73,6 +73,11 @@ def require(actor: Actor, action: str, target: str | None = None, *, owner: str 
     if not actor.id:
         raise NotLoggedIn("cannot do this without logging in", hint="log in, or send a token")
     if least == "admin" and not actor.admin:
-        raise Forbidden(f"cannot do {action}: only an administrator may")
+        raise Forbidden(f"cannot {_words(action)}: only an administrator may")
     if owner is not None and owner != actor.id and not actor.admin:
         raise NotFound(f"cannot find {target or 'it'}")
+
+
+def _words(action: str) -> str:
+    noun, _, verb = action.partition(".")
+    return f"{verb} the {noun}" if noun in ("engine", "catalog") else f"{verb} {noun}"

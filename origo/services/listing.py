@@ -62,7 +62,10 @@ def check_free(row: Any, noun: str, name: str, owner: Any) -> None:
     """Raise Conflict when `owner` has one of that name that is not in the trash."""
     taken = row.select().where((row.owner == owner) & (row.name == name) & (row.state != "trashed"))
     if taken.exists():
-        raise Conflict(f"cannot use the name {name}: there is a {noun} of that name", hint="choose another name")
+        article = "an" if noun[0] in "aeiou" else "a"
+        raise Conflict(
+            f"cannot use the name {name}: there is {article} {noun} of that name", hint="choose another name"
+        )
 
 
 def _encode(created: float, id: Any) -> str:

@@ -1,14 +1,39 @@
-"""What things may be called: checked once, at the edge."""
+"""What things may be called, and how texts must be written: checked once, at the edge."""
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
-NAME = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$"
-"""Letters, digits, dots, dashes and underscores; the first a letter or a digit; at most 63."""
 
-Name = Annotated[str, StringConstraints(pattern=NAME)]
+@dataclass(frozen=True)
+class Written:
+    """A text that is wholly of this pattern; people are told in words what it must be."""
+
+    pattern: str
+    must: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+    def _checked(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(f"it must be {self.must}")
+        return text
+
+
+Name = Annotated[
+    str,
+    Written(
+        r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}",
+        "1 to 63 letters, digits, dots, dashes or underscores, the first a letter or digit",
+    ),
+]
 """The name of a server, an image, a stack, a network or a pool, as API models have it."""
 
 

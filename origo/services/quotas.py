@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import peewee
 
-from origo.errors import QuotaExceeded
+from origo.errors import QuotaExceeded, size
 from origo.model import Image, Server, User
 
 
@@ -16,17 +16,26 @@ def check(owner: str, what: str, *, memory_mb: int = 0, cpus: int = 0, disk_byte
     """
     user = User.get_by_id(owner)
     limits = (
-        ("memory", "MB", user.quota_memory_mb, memory_mb, _servers(owner, Server.memory_mb)),
-        ("CPUs", "CPUs", user.quota_cpus, cpus, _servers(owner, Server.cpus)),
-        ("disk space", "bytes", user.quota_disk_bytes, disk_bytes, _images(owner)),
+        ("memory", _mb, user.quota_memory_mb, memory_mb, _servers(owner, Server.memory_mb)),
+        ("CPUs", _cpus, user.quota_cpus, cpus, _servers(owner, Server.cpus)),
+        ("disk space", size, user.quota_disk_bytes, disk_bytes, _images(owner)),
     )
-    for name, unit, limit, more, used in limits:
+    for name, shown, limit, more, used in limits:
         if limit is not None and more > 0 and (total := used.scalar() or 0) + more > limit:
             raise QuotaExceeded(
-                f"cannot {what}: it takes {more} {unit}, and of {user.name}'s quota of {limit} {total} are used",
+                f"cannot {what}: it takes {shown(more)}, "
+                f"and {user.name} uses {shown(total)} of a quota of {shown(limit)}",
                 hint=f"delete something, or ask an administrator for more {name}",
                 details={"resource": name, "quota": limit, "used": total, "wanted": more},
             )
+
+
+def _mb(number: int) -> str:
+    return f"{number} MB"
+
+
+def _cpus(number: int) -> str:
+    return "1 CPU" if number == 1 else f"{number} CPUs"
 
 
 def _servers(owner: str, column: peewee.Field) -> peewee.ModelSelect[Server]:

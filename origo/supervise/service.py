@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from origo.contracts import ServiceSpec
-from origo.errors import OrigoError, Unavailable
+from origo.errors import OrigoError, Unavailable, reason
 from origo.host import daemons
 
 PAUSES = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -203,7 +203,7 @@ class Service:
                 self.wait_ready(READY_WITHIN)
                 self.deaths, self.sentence = 0, ""
         except (OrigoError, OSError) as error:
-            self.sentence = str(error)
+            self.sentence = self.why_not(error)
             if not self.running:
                 self.release()
                 self.due = time.monotonic() + PAUSES[0]
@@ -246,9 +246,12 @@ class Service:
             self.start(spec)
         except (OrigoError, OSError) as error:
             self.due = time.monotonic() + PAUSES[-1]
-            self.sentence = f"{error}; tried again in {PAUSES[-1]:g} s"
+            self.sentence = f"{self.why_not(error)}; tried again in {PAUSES[-1]:g} s"
             return [self.sentence]
         return []
+
+    def why_not(self, error: OrigoError | OSError) -> str:
+        return error.message if isinstance(error, OrigoError) else f"cannot start {self.name}: {reason(error)}"
 
     def patience(self) -> float:
         """For how many seconds there is nothing to do, unless it dies."""

@@ -8,7 +8,7 @@ from origo_plugins.storage_zfs import commands, parse
 from origo_plugins.storage_zfs.options import Wanted
 from origo_plugins.storage_zfs.parse import Signature
 
-from origo.errors import BadInput, Conflict, NoRoom, NotFound, Unavailable
+from origo.errors import BadInput, Conflict, NoRoom, NotFound, Unavailable, size
 from origo.host import Host
 
 ZFS = "zfs_member"
@@ -122,7 +122,7 @@ class Sources:
             raise BadInput(f"{what}: there is no folder {folder}") from None
         needed = self._wanted.size_bytes * len(self._wanted.files)
         if needed > free:
-            raise NoRoom(f"{what}: its files take {needed} bytes and {folder} has {free}")
+            raise NoRoom(f"{what}: its files take {size(needed)}, and {folder} has {size(free)}")
         if self._host.exists(file) and self._host.stat(file).kind != "file":
             raise Conflict(f"{what}: {file} is no file")
         if self._host.exists(file) and not self._is_blank(file):

@@ -108,6 +108,36 @@ def test_each_wrong_field_is_named_and_its_value_is_never_repeated(world: World,
     assert refused(world, token, {"name": "x", "cuont": 1})["hint"] == "did you mean count?"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        (
+            "servers",
+            {"name": "a b"},
+            "cannot use name: it must be 1 to 63 letters, digits, dots, dashes or underscores",
+        ),
+        (
+            "images/import",
+            {"name": "a", "sha256": "x"},
+            "cannot use sha256: it must be 64 digits or letters from a to f",
+        ),
+        ("images/import", {"name": "a", "url": "ftp://x"}, "cannot use url: it must be an http or https address"),
+        ("pools", {"name": "a", "path": "x\n"}, "cannot use path: it must be a path from / on, without spaces"),
+        ("catalog", {"folder": "x"}, "cannot use folder: it must be a path from / on"),
+        ("users/me/tokens", {"name": "\x1b"}, "cannot use name: it must be of characters that can be printed"),
+    ],
+)
+def test_how_a_text_must_be_written_is_told_in_words(world: World, token: str, path: str, body: Any, said: str) -> None:
+    answer = world.ask("POST", f"/api/v1/{path}", body, token=token)
+    assert answer.status == 400
+    assert answer.error["message"].startswith(said) and "^" not in answer.text
+
+
+def test_what_only_administrators_may_is_said_in_words(world: World) -> None:
+    answer = world.ask("GET", "/api/v1/nodes", token=world.token(world.user("berta")))
+    assert answer.error["message"] == "cannot list nodes: only an administrator may"
+
+
 @pytest.mark.parametrize("body", [[], "name=x", 7, b"{", b"", b'{"name": NaN}', b"\xff", b"[" * 200_000])
 def test_what_is_no_right_json_is_refused_with_a_sentence(world: World, token: str, body: Any) -> None:
     assert refused(world, token, body)["code"] == "bad-input"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import belongings
+import httpx2
 import pytest
 from api_world import World
 from pytest_httpserver import HTTPServer
@@ -88,6 +89,25 @@ def test_an_engine_that_does_not_run_is_said_in_a_sentence(tmp_path: Path) -> No
     gone = client.connect({"ORIGO_URL": f"http://127.0.0.1:{_free_port()}"})
     with pytest.raises(Unavailable, match="cannot reach the engine at http://127.0.0.1.*it does not run"):
         gone.get("/engine")
+
+
+@pytest.mark.parametrize(
+    ("problem", "said", "hint"),
+    [
+        ("[Errno 13] Permission denied", "only root may use it there", "use sudo"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed (_ssl.c:1)", "is not trusted", "ORIGO_CA"),
+        ("[Errno 113] No route to host", "no route to host", "ORIGO_URL"),
+        ("timed out", "it does not answer", "origo doctor"),
+    ],
+)
+def test_why_an_engine_is_not_reached_is_said_without_codes(problem: str, said: str, hint: str) -> None:
+    def fail(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError(problem)
+
+    gone = Client(httpx2.Client(transport=httpx2.MockTransport(fail), base_url="http://o"), "o")
+    with pytest.raises(Unavailable, match=f"cannot reach the engine at o: .*{said}") as caught:
+        gone.get("/engine")
+    assert hint in caught.value.hint and "[" not in caught.value.message
 
 
 def test_a_request_in_flight_finishes_when_the_web_stops_and_a_stream_ends(world: World, here: Client) -> None:

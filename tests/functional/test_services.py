@@ -16,7 +16,7 @@ from origo.api.servers import DiskCreate, ServerCreate, ServerEdit
 from origo.errors import BadInput, Conflict, NoRoom, NotFound, OrigoError, QuotaExceeded
 from origo.model import Connection, Server, User
 from origo.operations.core import Core
-from origo.services import images, networks, operations, servers
+from origo.services import catalog, images, networks, operations, servers, stacks
 from origo.services.access import SYSTEM, Actor
 from origo.services.servers import power
 from tests.functional import kinds
@@ -101,7 +101,7 @@ def test_an_image_shows_everything_that_depends_on_it(core: Core) -> None:
 
 def test_a_disk_only_grows_and_never_under_a_running_server(core: Core) -> None:
     id = disk(core, SYSTEM)
-    with pytest.raises(BadInput, match="it has 1048576 bytes already"):
+    with pytest.raises(BadInput, match="it has 1 MiB already"):
         images.grow(core, SYSTEM, id, ImageGrow(size_bytes=SIZE))
     done(core, images.grow(core, SYSTEM, id, ImageGrow(size_bytes=2 * SIZE)))
     assert images.show(core, SYSTEM, id)["size_bytes"] == 2 * SIZE
@@ -153,6 +153,27 @@ def test_a_quota_is_kept_and_the_sentence_says_what_is_used(core: Core, quota: d
     with pytest.raises(QuotaExceeded) as caught:
         server(core, ada, "web2", start=False)
     assert (caught.value.details["resource"], Server.select().count()) == (resource, before)
+
+
+def test_sentences_have_sizes_and_articles_as_people_write_them(core: Core) -> None:
+    ada = user("ada", quota_disk_bytes=3 * SIZE // 2)
+    disk(core, ada)
+    with pytest.raises(QuotaExceeded, match="it takes 1 MiB, and ada uses 1 MiB of a quota of 1.5 MiB"):
+        disk(core, ada, "other")
+    with pytest.raises(Conflict, match="cannot use the name disk: there is an image of that name"):
+        disk(core, ada)
+
+
+def test_an_entry_of_the_catalog_that_is_in_use_names_the_stack(core: Core) -> None:
+    kinds.a_stack(core)
+    with pytest.raises(Conflict, match="cannot take hello 1 out of the catalog: stack hello is made from it"):
+        catalog.delete(core, SYSTEM, "hello")
+    done(core, stacks.delete(core, SYSTEM, "hello"))
+    with pytest.raises(Conflict, match="stack hello, which is in the trash, is made from it") as caught:
+        catalog.delete(core, SYSTEM, "hello")
+    assert caught.value.hint == "purge it first"
+    done(core, stacks.purge(core, SYSTEM, "hello"))
+    done(core, catalog.delete(core, SYSTEM, "hello"))
 
 
 def test_a_deleted_server_gives_its_quota_back_and_takes_it_again_when_it_is_restored(core: Core) -> None:

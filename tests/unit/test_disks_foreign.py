@@ -168,7 +168,7 @@ def test_a_disk_larger_than_the_room_is_told_before_anything_is_copied(tmp_path:
     path = tmp_path / "sparse.img"
     path.write_bytes(bytes(510) + b"\x55\xaa")
     os.truncate(path, TIB)
-    with pytest.raises(NoRoom, match=r"sparse.img: it is a disk of 1.0 TiB, and there is room for 100.0 GiB"):
+    with pytest.raises(NoRoom, match=r"sparse.img: it is a disk of 1 TiB, and there is room for 100 GiB"):
         examine(path)
     facts = examine(path, room_bytes=2 * TIB)
     assert facts.size_bytes == TIB
@@ -186,7 +186,7 @@ def test_an_absurd_size_is_refused(whole: Path, size: int) -> None:
 def test_a_disk_of_petabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "huge.qcow2"
     qemu_img("create", "-f", "qcow2", "-o", "cluster_size=2M", path, "60P")
-    refused(path, r"it claims to be a disk of 61440.0 TiB")
+    refused(path, r"it claims to be a disk of 60 PiB")
 
 
 def test_an_encrypted_image_is_refused(whole: Path) -> None:

@@ -164,7 +164,8 @@ def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
         ('[server.data]\nsize = "1G"\nmount = "/usr/share"', "server[0].data.mount"),
         ('[[server.file]]\ntarget = "/x"', "file /x"),
         ('[[question]]\nname = "q"\ntitle = "Q"\ntype = "choice"', "question[0].choices"),
-        ('[[question]]\nname = "q"\ntitle = "Q"\npattern = "("', "question[0].pattern"),
+        ('[[question]]\nname = "q"\ntitle = "Q"\nhelp = "h"\npattern = "("', "question[0].pattern"),
+        ('[[question]]\nname = "q"\ntitle = "Q"\npattern = "a+"', "question[0].pattern"),
         ('[[question]]\nname = "q"\ntitle = "Q"\ntype = "integer"\nmost = 3\ndefault = 4', "question[0].default"),
     ],
 )

@@ -9,7 +9,9 @@ from origo.errors import BadInput
 from origo.services.catalog import questions
 from origo.services.catalog.recipe import Question
 
-NAME = Question("name", "Your name?", required=True, pattern="[A-Z][a-z]+", most=10)
+NAME = Question(
+    "name", "Your name?", help="A capital, then small letters", required=True, pattern="[A-Z][a-z]+", most=10
+)
 COUNT = Question("count", "How many?", type="integer", default=3, least=1, most=9)
 COLOUR = Question("colour", "Which colour?", type="choice", choices=("red", "blue"))
 LOUD = Question("loud", "Loud?", type="boolean", default=False)
@@ -52,6 +54,14 @@ def test_a_wrong_answer_is_told_by_the_name_of_its_question(given: dict[str, Any
     assert list(caught.value.details["answers"]) == [name]
 
 
+def test_people_read_in_words_what_form_is_asked_for() -> None:
+    with pytest.raises(BadInput) as caught:
+        questions.answers(ALL, {"name": "ada"})
+    assert caught.value.message == (
+        "cannot use the answers: name: does not have the form that is asked for: A capital, then small letters"
+    )
+
+
 def test_a_wrong_password_is_not_repeated() -> None:
     with pytest.raises(BadInput) as caught:
         questions.answers(ALL, {"name": "Ada", "secret": "hunter2"})
@@ -65,7 +75,7 @@ def test_passwords_are_not_among_the_answers_that_are_kept() -> None:
 
 
 def test_a_hostile_pattern_cannot_stop_the_engine() -> None:
-    question = Question("x", "X", pattern="(a+)+b", most=4000)
+    question = Question("x", "X", help="Letters", pattern="(a+)+b", most=4000)
     before = time.monotonic()
     with pytest.raises(BadInput):
         questions.answers([question], {"x": "a" * 4000})

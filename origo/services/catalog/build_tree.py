@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from origo.errors import BadInput
+from origo.errors import BadInput, reason
 from origo.services.catalog.recipe import File
 from origo.services.catalog.recipe_read import source_files
 
@@ -31,7 +31,7 @@ def entries(files: tuple[File, ...], folder: Path) -> Iterator[Entry]:
                 data, executable = _read(path)
                 yield Entry(target, file.mode or (0o755 if executable else 0o644), file.owner, data)
         except (ValueError, OSError) as error:
-            raise BadInput(f"cannot use the file {file.source} of the recipe: {error}") from error
+            raise BadInput(f"cannot use the file {file.source} of the recipe: {reason(error)}") from error
 
 
 def put(tree: Path, target: str, data: bytes, mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from origo.contracts import Place
 from origo.errors import BadInput, Conflict
-from origo.model import CatalogMaster, CatalogStack, Image, Pool
+from origo.model import CatalogMaster, CatalogStack, Disk, Image, Pool
 from origo.operations.base import Context, Cost, Lock, Operation, Step
 from origo.services import pools
 from origo.services.access import SYSTEM
@@ -166,8 +166,16 @@ class DeleteEntry(Operation):
         CatalogStack.update(state="leaving").where(CatalogStack.id == ctx.args["entry"]).execute()
 
     def check(self, ctx: Context) -> None:
-        for image in Image.select().where(Image.id.in_(ctx.data["images"])):
-            image_operations.check_childless(image, "delete")
+        children = Image.select().where(Image.master.in_(ctx.data["images"]))
+        child = children.order_by(Image.state == "trashed").first()
+        if child is not None:
+            entry = CatalogStack.get_by_id(ctx.args["entry"])
+            user, trashed = _user(child)
+            where, first = (", which is in the trash,", "purge it") if trashed else ("", "delete and purge it")
+            raise Conflict(
+                f"cannot take {entry.name} {entry.version} out of the catalog: {user}{where} is made from it",
+                hint=f"{first} first",
+            )
 
     def target(self, ctx: Context) -> str:
         return str(ctx.args["entry"])
@@ -184,6 +192,14 @@ class DeleteEntry(Operation):
 
     def release(self, ctx: Context) -> None:
         CatalogStack.update(state="ready").where(CatalogStack.id == ctx.args["entry"]).execute()
+
+
+def _user(image: Image) -> tuple[str, bool]:
+    """What an image is part of, as people know it (its stack, its server, or only itself), and whether that is in the
+    trash."""
+    disk = Disk.get_or_none(Disk.image == image)
+    thing = image if disk is None else disk.server.stack or disk.server
+    return f"{type(thing).__name__.lower()} {thing.name}", thing.state == "trashed"
 
 
 KINDS: tuple[type[Operation], ...] = (BuildStack, DeleteEntry)

@@ -22,6 +22,8 @@ def problems(question: Question) -> Iterator[tuple[str, str]]:
     if question.pattern is not None:
         if question.type not in ("text", "password"):
             yield "pattern", "belongs to a text"
+        if not question.help:
+            yield "pattern", "needs a `help` that says the same in words"
         try:
             _matches(question.pattern, "")
         except (pydantic_core.SchemaError, pydantic.errors.PydanticSchemaGenerationError):
@@ -82,7 +84,7 @@ def _check(question: Question, value: Any) -> Answer:
         raise ValueError(f"must be one of {', '.join(question.choices)}")
     _bounded(question, len(value), " characters long")
     if question.pattern is not None and not _matches(question.pattern, value):
-        raise ValueError(f"must match {question.pattern}")
+        raise ValueError(f"does not have the form that is asked for: {question.help}")
     return value
 
 

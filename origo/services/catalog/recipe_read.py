@@ -14,7 +14,7 @@ from typing import Any
 
 import pydantic
 
-from origo.errors import BadInput, NotFound
+from origo.errors import BadInput, NotFound, reason
 from origo.services.catalog import questions
 from origo.services.catalog.recipe import ICONS, MOST_ICON, File, Recipe, Server, content, member_names
 
@@ -52,7 +52,8 @@ def parse(data: bytes, name: str = FILE) -> Recipe:
     try:
         table = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"cannot read the recipe {name}: {error or 'it is nested too deeply'}") from None
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else reason(error)
+        raise BadInput(f"cannot read the recipe {name}: {why}") from None
     try:
         recipe = _adapter.validate_python(table)
     except pydantic.ValidationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import peewee
 
-from origo.errors import BadInput, Conflict, NotFound
+from origo.errors import BadInput, Conflict, NotFound, size
 from origo.model import CatalogMaster, Disk, Image, Server, new_id
 from origo.operations.base import Context, Cost, Lock, Mode, Operation, Step
 from origo.services import listing, quotas
@@ -200,7 +200,7 @@ class GrowImage(ChangesImage):
         if image.kind == "master" or image.content == "iso":
             raise Conflict(f"cannot grow image {image.name}: a {_what(image)} never changes")
         if ctx.args["size_bytes"] <= image.size_bytes:
-            raise BadInput(f"cannot grow image {image.name}: it has {image.size_bytes} bytes already")
+            raise BadInput(f"cannot grow image {image.name}: it has {size(image.size_bytes)} already")
         quotas.check(image.owner_id, f"grow image {image.name}", disk_bytes=ctx.args["size_bytes"] - image.size_bytes)
         super().check_use(ctx, image)
 
