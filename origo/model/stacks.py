@@ -10,7 +10,8 @@ from origo.model.users import User
 class Stack(NounRow):
     """`label` is the first part of its page's host name; `page` is member, port and path of that page.
 
-    `state` is creating, ready or trashed: what it is doing follows from its servers. `answers` are not secrets.
+    `state` is creating, ready or trashed: what it is doing follows from its servers. `answers` are not secrets; those
+    that are lie sealed in `secret`.
     """
 
     name = peewee.CharField(collation="NOCASE")
@@ -21,6 +22,7 @@ class Stack(NounRow):
     label = peewee.CharField(unique=True)
     page = JSONField(null=True)
     answers = JSONField(default=dict)
+    secret = peewee.TextField(default="")
     state = peewee.CharField(default="creating", index=True)
     trashed = peewee.DoubleField(null=True)
 

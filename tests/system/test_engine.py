@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -49,9 +50,18 @@ def count(page: str) -> int:
     return int(found[1])
 
 
+def said_by_virsh(*words: str) -> str:
+    return subprocess.run(["virsh", "-q", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def domains() -> set[str]:
-    said = subprocess.run(["virsh", "-q", "list", "--all", "--name"], capture_output=True, text=True, check=True)
-    return set(said.stdout.split())
+    return set(said_by_virsh("list", "--all", "--name").split())
+
+
+def seconds_up(page: str) -> int:
+    found = re.search(r"up for (\d+) seconds", page)
+    assert found, page
+    return int(found[1])
 
 
 def test_a_stack_is_built_again_without_work_when_nothing_changed(engine: EngineWorld) -> None:
@@ -132,6 +142,39 @@ def test_what_ran_runs_again_after_the_engine_and_its_guests_were_stopped(engine
     engine.end(signal.SIGINT)
     engine.start()
     assert count(engine.page(hello)) > before
+
+
+def test_a_guest_that_shut_itself_down_while_the_daemon_was_dead_stays_down(engine: EngineWorld, hello: str) -> None:
+    engine.page(hello)
+    (domain,) = domains()
+    engine.end(signal.SIGKILL)
+    subprocess.run(["virsh", "-q", "shutdown", domain, "--mode", "acpi"], check=True)
+    wait_for(lambda: said_by_virsh("domstate", domain, "--reason") == "shut off (shutdown)", 60)
+    engine.start()
+    shown = engine.json("servers", "show", hello)
+    assert (shown["power"], shown["desired"]) == ("stopped", "stopped")
+
+
+def test_a_password_reaches_a_guest_at_every_boot_and_lies_on_no_disk(engine: EngineWorld, tmp_path: Path) -> None:
+    folder = tmp_path / "recipe"
+    shutil.copytree(HELLO, folder)
+    recipe = (folder / "recipe.toml").read_text().replace('name = "hello"', 'name = "keeper"', 1)
+    recipe = recipe.replace('default = "Hello"', 'type = "password"')
+    (folder / "recipe.toml").write_text(recipe)
+    engine.json("stacks", "build", str(folder))
+    engine.json("stacks", "install", "keeper", "--set", "greeting=correct-horse-battery")
+    assert "correct-horse-battery" in engine.page("keeper")
+    media = list(engine.home.glob("pools/0/images/*-seed.iso"))
+    assert media and not [path for path in media if b"correct-horse" in path.read_bytes()]
+    up = seconds_up(engine.page("keeper"))
+    engine.json("servers", "reset", "keeper")
+    wait_for(lambda: seconds_up(engine.page("keeper")) < up, 60, engine.said)
+    assert "correct-horse-battery" in engine.page("keeper")
+    engine.json("servers", "poweroff", "keeper")
+    engine.json("servers", "start", "keeper")
+    assert "correct-horse-battery" in engine.page("keeper")
+    engine.json("stacks", "delete", "keeper")
+    engine.json("stacks", "purge", engine.json("stacks", "list", "--trash")[0]["id"])
 
 
 def test_a_second_engine_on_one_home_is_refused_with_a_sentence(engine: EngineWorld) -> None:

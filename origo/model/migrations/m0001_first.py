@@ -130,6 +130,7 @@ class Stack(NounRow):
     label = peewee.CharField(unique=True)
     page = JSONField(null=True)
     answers = JSONField()
+    secret = peewee.TextField()
     state = peewee.CharField(index=True)
     trashed = peewee.DoubleField(null=True)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from origo.contracts import Place
 from origo.errors import BadInput, Conflict
-from origo.model import CatalogMaster, CatalogStack, Disk, Image, Pool
+from origo.model import CatalogMaster, CatalogStack, Disk, Image, Pool, Stack
 from origo.operations.base import Context, Cost, Lock, Operation, Step
 from origo.services import pools
 from origo.services.access import SYSTEM
@@ -175,6 +175,13 @@ class DeleteEntry(Operation):
             raise Conflict(
                 f"cannot take {entry.name} {entry.version} out of the catalog: {user}{where} is made from it",
                 hint=f"{first} first",
+            )
+        stack = Stack.get_or_none(Stack.entry == ctx.args["entry"])
+        if stack is not None:
+            entry = CatalogStack.get_by_id(ctx.args["entry"])
+            raise Conflict(
+                f"cannot take {entry.name} {entry.version} out of the catalog: stack {stack.name} is started with it",
+                hint="delete and purge it first",
             )
 
     def target(self, ctx: Context) -> str:

@@ -7,7 +7,7 @@ from origo.errors import NotFound
 from origo.model import Server
 from origo.operations.base import Context, Step
 from origo.services import nodes, pools
-from origo.services.servers import spec, states
+from origo.services.servers import seeding, spec, states
 
 STILL = (Power.SUSPENDED, Power.PAUSED)
 
@@ -97,11 +97,12 @@ class Start(ServerStep):
 
     def do(self, ctx: Context) -> None:
         states.record(ctx.core, self.server, Power.RUNNING)
-        self.driver(ctx).start(self.server)
+        seeding.start(ctx.core, self.driver(ctx), self.row())
         if self.power(ctx) in STILL:
             self.driver(ctx).resume(self.server)
 
     def undo(self, ctx: Context) -> None:
+        seeding.hide(ctx.core, self.row())
         power = self.power(ctx)
         if self.was in STILL and power is Power.RUNNING:
             self.driver(ctx).suspend(self.server)
@@ -126,7 +127,7 @@ class PowerOff(ServerStep):
     def undo(self, ctx: Context) -> None:
         if self.was not in (Power.STOPPED, Power.CRASHED):
             states.record(ctx.core, self.server, Power.RUNNING)
-            self.driver(ctx).start(self.server)
+            seeding.start(ctx.core, self.driver(ctx), self.row())
 
 
 class Shutdown(ServerStep):

@@ -38,6 +38,7 @@ class InstallStack(Operation):
             label=_new_label(name),
             page=_page(described),
             answers=ctx.args["answers"],
+            secret=ctx.args["secret"],
         )
         ctx.data["stack"] = stack.id
         ctx.data["servers"] = [parts.reserve(ctx, wanted) for wanted in _wanted(stack, entry, described)]
