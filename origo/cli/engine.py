@@ -70,6 +70,7 @@ def list_issues(json_: bool) -> None:
 def dismiss(issue: str) -> None:
     """Close an issue; it comes back if the trouble does."""
     client.connect().delete(f"/issues/{client.key(issue)}")
+    click.echo(f"issue {issue} is closed")
 
 
 @click.command(name="events")

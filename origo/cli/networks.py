@@ -41,3 +41,4 @@ def create(name: str, nat: bool, json_: bool) -> None:
 def delete(network: str) -> None:
     """Remove a network without connections."""
     client.connect().delete(f"/networks/{client.key(network)}")
+    click.echo(f"network {network} is deleted")

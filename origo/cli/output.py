@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from origo import client
+from origo.cli import outcomes
 from origo.errors import size
 
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -52,19 +53,23 @@ def document(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def change(answer: Mapping[str, Any], *, json_: bool, plan: bool, wait: bool = True) -> Mapping[str, Any]:
-    """Follow the operation that was answered to its end, or print the plan. Ends with status 1 when it failed."""
+def change(answer: Mapping[str, Any], *, json_: bool, plan: bool, name: str = "") -> None:
+    """Follow the operation that was answered to its end and say what it came to, or print the plan.
+
+    `name` is what a person called the thing. Ends with status 1 when the operation failed.
+    """
     if plan:
         _show_plan(answer, json_=json_)
-        return answer
-    operation = follow(answer, quiet=json_) if wait else answer
+        return
+    operation = follow(answer, quiet=json_)
     if json_:
         document(operation)
-    if operation["status"] not in ("done", "queued", "running"):
+    if operation["status"] != "done":
         error = operation["error"] or {"message": f"cannot finish: the operation is {operation['status']}", "hint": ""}
         say_error(error["message"], error["hint"])
         raise SystemExit(1)
-    return operation
+    if not json_:
+        click.echo(outcomes.say(operation, name))
 
 
 def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str, Any]:

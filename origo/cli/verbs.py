@@ -14,8 +14,8 @@ def add(group: click.Group, noun: str, verb: str, help: str) -> None:
     @output.planned
     @output.as_json
     def change(plan: bool, json_: bool, **named: str) -> None:
-        answer = client.connect().post(f"/{group.name}/{named[noun]}/{verb}", plan=plan)
-        output.change(answer, json_=json_, plan=plan)
+        answer = client.connect().post(f"/{group.name}/{client.key(named[noun])}/{verb}", plan=plan)
+        output.change(answer, json_=json_, plan=plan, name=named[noun])
 
 
 def delete(group: click.Group, noun: str, help: str) -> None:
@@ -26,5 +26,5 @@ def delete(group: click.Group, noun: str, help: str) -> None:
     @output.planned
     @output.as_json
     def change(plan: bool, json_: bool, **named: str) -> None:
-        answer = client.connect().delete(f"/{group.name}/{named[noun]}", plan=plan)
-        output.change(answer, json_=json_, plan=plan)
+        answer = client.connect().delete(f"/{group.name}/{client.key(named[noun])}", plan=plan)
+        output.change(answer, json_=json_, plan=plan, name=named[noun])

@@ -10,7 +10,7 @@ from api_world import World
 from click.testing import CliRunner
 
 from origo import client
-from origo.cli import networks, output, sizes, stacks
+from origo.cli import networks, output, servers, sizes, stacks
 from origo.errors import BadInput
 
 
@@ -30,6 +30,9 @@ def test_a_name_leads_nowhere_else(world: World, name: str) -> None:
     world.user("anna")
     result = CliRunner().invoke(networks.group, ["delete", "--", name])
     assert isinstance(result.exception, BadInput) and "as a name or id" in result.exception.message
+    for verb in ("delete", "start"):
+        result = CliRunner().invoke(servers.group, [verb, "--", name])
+        assert isinstance(result.exception, BadInput) and "as a name or id" in result.exception.message
     assert client.connect().get("/users/anna")["name"] == "anna"
 
 
