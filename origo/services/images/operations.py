@@ -196,12 +196,17 @@ class GrowImage(ChangesImage):
     forward_only = True
     verb = "grow"
 
+    def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
+        image = Image.get_by_id(ctx.args["image"])
+        more = ctx.args["size_bytes"] - image.size_bytes
+        quotas.promise(ctx, image.owner_id, f"grow image {image.name}", disk_bytes=more)
+
     def check_use(self, ctx: Context, image: Image) -> None:
         if image.kind == "master" or image.content == "iso":
             raise Conflict(f"cannot grow image {image.name}: a {_what(image)} never changes")
         if ctx.args["size_bytes"] <= image.size_bytes:
             raise BadInput(f"cannot grow image {image.name}: it has {size(image.size_bytes)} already")
-        quotas.check(image.owner_id, f"grow image {image.name}", disk_bytes=ctx.args["size_bytes"] - image.size_bytes)
         super().check_use(ctx, image)
 
     def locks(self, ctx: Context) -> list[Lock]:
@@ -242,7 +247,7 @@ class UndeleteImage(ChangesImage):
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)
         image = Image.get_by_id(ctx.args["image"])
-        quotas.check(image.owner_id, f"undelete image {image.name}", disk_bytes=image.size_bytes)
+        quotas.promise(ctx, image.owner_id, f"undelete image {image.name}", disk_bytes=image.size_bytes)
 
     def check_use(self, ctx: Context, image: Image) -> None:
         _check_no_server(image, self.verb)

@@ -6,7 +6,7 @@ import time
 
 from origo import log, model
 from origo.contracts import PoolUsage
-from origo.errors import NotFound, OrigoError, Unavailable
+from origo.errors import NotFound, OrigoError, Unavailable, size
 from origo.model import Pool
 from origo.operations.core import Core
 from origo.services import issues, pools
@@ -99,7 +99,7 @@ def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
     issues.end(core.events, f"pool/{pool.id}")
     _note(core, pool, "health", usage.sentence, f"origo pools show {pool.name}")
     low = usage.free_bytes < min(usage.total_bytes // LOW_PART, LOW_BYTES)
-    room = f"{usage.free_bytes >> 20} MiB of {usage.total_bytes >> 20} MiB are free"
+    room = f"{size(usage.free_bytes)} of {size(usage.total_bytes)} are free"
     sentence = f"pool {pool.name} is low on room: {room}" if low else ""
     _note(core, pool, "room", sentence, "purge what is in the trash, or give the pool more room")
 

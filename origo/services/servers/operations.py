@@ -221,12 +221,12 @@ class EditServer(ServerOperation):
         changes = ctx.args["changes"]
         if changes.get("name", server.name) != server.name:
             listing.check_free(Server, "server", changes["name"], server.owner_id)
-        self.afford(ctx, server)
-
-    def afford(self, ctx: Context, server: Server) -> None:
-        """Raise QuotaExceeded or NoRoom; asked first, and once more in the transaction that takes it."""
         cost = self.cost(ctx)
-        quotas.check(server.owner_id, f"edit server {server.name}", memory_mb=cost.memory_mb, cpus=cost.cpus)
+        quotas.promise(ctx, server.owner_id, f"edit server {server.name}", memory_mb=cost.memory_mb, cpus=cost.cpus)
+        self.admit_more(ctx, server, cost)
+
+    def admit_more(self, ctx: Context, server: Server, cost: Cost) -> None:
+        """Raise NoRoom when the server runs and its node lacks the memory it is to have."""
         if server.desired != "stopped" and cost.memory_mb > 0:
             nodes.admit(ctx.core, server.node, f"edit server {server.name}", cost.memory_mb)
 
@@ -242,7 +242,11 @@ class EditServer(ServerOperation):
         )
 
     def finish(self, ctx: Context) -> None:
-        self.afford(ctx, Server.get_by_id(ctx.args["server"]))
+        server, cost = Server.get_by_id(ctx.args["server"]), self.cost(ctx)
+        what = f"edit server {server.name}"
+        # Once more: another edit of the same server may have come first.
+        quotas.check(server.owner_id, what, memory_mb=cost.memory_mb, cpus=cost.cpus, besides=ctx.id)
+        self.admit_more(ctx, server, cost)
         Server.update(**ctx.args["changes"]).where(Server.id == ctx.args["server"]).execute()
 
 
@@ -295,7 +299,7 @@ class UndeleteServer(WholeServer):
         super().prepare(ctx)
         server = Server.get_by_id(ctx.args["server"])
         listing.check_free(Server, "server", server.name, server.owner_id)
-        parts.afford([ctx.data], f"undelete server {server.name}")
+        parts.afford(ctx, [ctx.data], f"undelete server {server.name}")
 
     def steps(self, ctx: Context) -> list[Step]:
         return parts.restoration(ctx.data)

@@ -97,12 +97,13 @@ def check_masters(made: dict[str, Any]) -> None:
         image_operations.check_ready(master, "clone")
 
 
-def afford(known: list[dict[str, Any]], what: str) -> None:
-    """Raise QuotaExceeded when these servers in the trash, of one owner, are more than may be used besides."""
+def afford(ctx: Context, known: list[dict[str, Any]], what: str) -> None:
+    """Promise what these servers in the trash, of one owner, take again. Raises QuotaExceeded."""
     servers = list(Server.select().where(Server.id.in_([one["server"] for one in known])))
     images = Image.select().where(Image.id.in_([image for one in known for image in one["images"]]))
     if servers:
-        quotas.check(
+        quotas.promise(
+            ctx,
             servers[0].owner_id,
             what,
             memory_mb=sum(server.memory_mb for server in servers),

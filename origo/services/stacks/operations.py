@@ -201,7 +201,7 @@ class UndeleteStack(StackOperation):
         super().prepare(ctx)
         stack = Stack.get_by_id(ctx.args["stack"])
         listing.check_free(Stack, "stack", stack.name, stack.owner_id)
-        parts.afford(ctx.data["servers"], f"undelete stack {stack.name}")
+        parts.afford(ctx, ctx.data["servers"], f"undelete stack {stack.name}")
 
     def steps(self, ctx: Context) -> list[Step]:
         return [step for known in ctx.data["servers"] for step in parts.restoration(known)]
