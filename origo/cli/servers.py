@@ -84,7 +84,7 @@ def edit(server: str, plan: bool, json_: bool, **changes: Any) -> None:
 
 verbs.delete(group, "server", "Move a server with its disks into the trash, powered off.")
 verbs.add(group, "server", "start", "Start a server.")
-verbs.add(group, "server", "shutdown", "Ask the guest to shut down.")
+verbs.add(group, "server", "shutdown", "Ask the guest to shut down, and wait until it has.")
 verbs.add(group, "server", "poweroff", "Turn the power off, whatever the guest does.")
 verbs.add(group, "server", "suspend", "Let a running server stand still.")
 verbs.add(group, "server", "resume", "Let a suspended server go on.")

@@ -54,7 +54,7 @@ def install(
 
 verbs.delete(group, "stack", "Move a stack with its servers and their disks into the trash.")
 verbs.add(group, "stack", "start", "Start all servers of a stack.")
-verbs.add(group, "stack", "stop", "Ask all guests of a stack to shut down.")
+verbs.add(group, "stack", "stop", "Ask all guests of a stack to shut down, and wait until they have.")
 verbs.add(group, "stack", "undelete", "Take a stack out of the trash.")
 verbs.add(group, "stack", "purge", "Remove a stack in the trash for good, with its data.")
 

@@ -8,15 +8,15 @@ from origo.contracts import Hypervisor, Services
 from origo.errors import NoRoom, NotFound
 from origo.model import Node, Server
 from origo.operations.core import Core
-from origo.services import access
+from origo.services import access, listing
 from origo.services.access import Actor
 
 
 def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
-    """All nodes, by name."""
+    """All nodes."""
     access.require(actor, "nodes.list")
-    rows = Node.select().where(Node.name.contains(query.q)).order_by(Node.name)
-    return {"items": [show_row(core, node) for node in rows], "next": ""}
+    promised = _promised()
+    return listing.page(Node.select(), Node, query, lambda node: show_row(core, node, promised.get(node.id, 0)))
 
 
 def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
     if node is None:
         raise NotFound(f"cannot find node {id}")
     facts = hypervisor(core, node).info()
-    return show_row(core, node) | {
+    return show_row(core, node, promised_mb(node)) | {
         "title": facts.title,
         "version": facts.version,
         "accelerated": facts.accelerated,
@@ -34,8 +34,8 @@ def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
     }
 
 
-def show_row(core: Core, node: Node) -> dict[str, Any]:
-    """A node as administrators see it; memory in MB."""
+def show_row(core: Core, node: Node, promised: int) -> dict[str, Any]:
+    """A node as administrators see it; memory in MB. What of it is available is known of this machine only."""
     return {
         "id": node.id,
         "name": node.name,
@@ -44,8 +44,8 @@ def show_row(core: Core, node: Node) -> dict[str, Any]:
         "state": node.state,
         "cpus": node.cpus,
         "memory_mb": node.memory_mb,
-        "memory_promised_mb": promised_mb(node),
-        "memory_available_mb": available_mb(core),
+        "memory_promised_mb": promised,
+        "memory_available_mb": None if node.address else available_mb(core),
     }
 
 
@@ -81,14 +81,14 @@ def start_programs(core: Core) -> None:
 def choose() -> Node:
     """The node for a new server: the one with the most memory not promised to servers."""
     running = list(Node.select().where(Node.state == "running"))
-    best: Node = max(running, key=lambda node: node.memory_mb - promised_mb(node))
+    promised = _promised()
+    best: Node = max(running, key=lambda node: node.memory_mb - promised.get(node.id, 0))
     return best
 
 
 def promised_mb(node: Node) -> int:
     """The memory, in MB, of all servers on this node that run or are to run."""
-    wanted = (Server.node == node) & (Server.desired != "stopped") & (Server.state != "trashed")
-    return int(Server.select(peewee.fn.SUM(Server.memory_mb)).where(wanted).scalar() or 0)
+    return _promised().get(node.id, 0)
 
 
 def available_mb(core: Core) -> int:
@@ -99,13 +99,22 @@ def available_mb(core: Core) -> int:
 def admit(core: Core, node: Node, what: str, memory_mb: int) -> None:
     """Raise NoRoom when the node's memory is too small for servers of `memory_mb` more; called inside a transaction."""
     reserve = core.config["memory_reserve_mb"]
-    left = min(node.memory_mb - reserve - promised_mb(node), available_mb(core) - reserve)
+    left = node.memory_mb - reserve - promised_mb(node)
+    if not node.address:
+        left = min(left, available_mb(core) - reserve)
     if memory_mb > left:
         raise NoRoom(
             f"cannot {what}: it needs {memory_mb} MB of memory, and node {node.name} has {max(left, 0)} MB left",
             hint="stop a server, or give it less memory",
             details={"wanted_mb": memory_mb, "left_mb": max(left, 0)},
         )
+
+
+def _promised() -> dict[str, int]:
+    """The memory of all servers that run or are to run, by node."""
+    wanted = (Server.desired != "stopped") & (Server.state != "trashed")
+    rows: Any = Server.select(Server.node, peewee.fn.SUM(Server.memory_mb)).where(wanted).group_by(Server.node)
+    return dict(rows.tuples())
 
 
 def _meminfo(core: Core) -> dict[str, int]:
