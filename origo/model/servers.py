@@ -13,8 +13,8 @@ class Server(NounRow):
     """`power` is what the hypervisor said last, `desired` (running, stopped, suspended) what a person wants, and
     `settled` what was wanted by all that is done already.
 
-    `state` is creating, ready or trashed. `member` and `position` are its name and start order in its stack; with
-    `seed` it has a medium that tells its guest who it is.
+    `state` is creating, ready or trashed. `member` and `position` are its name and start order in its stack, which
+    several may share; with `seed` it has a medium that tells its guest who it is.
     """
 
     name = peewee.CharField(collation="NOCASE", index=True)

@@ -267,6 +267,16 @@ def a_trashed_stack(core: Core) -> None:
     run(core, stacks.DeleteStack(), stack=stack(), owner=SYSTEM.id)
 
 
+def a_shop(core: Core) -> str:
+    """A stack of running servers, made in another order than that of their start; the one that is there is the last."""
+    stack = model.Stack.create(name="shop", owner=SYSTEM.id, label="shop-1", answers={}, state="ready")
+    model.Server.update(stack=stack, name="web", position=2).execute()
+    for name, position in (("queue", 1), ("database", 0)):
+        made = run(core, servers.CreateServer(), **wanted_server() | {"name": name, "disks": [], "ports": []})
+        model.Server.update(stack=stack, position=position).where(model.Server.id == made.target).execute()
+    return str(stack.id)
+
+
 def image(name: str = "disk") -> str:
     return str(model.Image.get(model.Image.name == name).id)
 

@@ -57,18 +57,20 @@ def world(core: Core, name: str) -> Path:
 def test_a_guest_that_missed_the_power_button_is_asked_again(core: Core) -> None:
     shut_down(core)
     world(core, "deaf").unlink()
-    shutdowns.remind(core)
+    shutdowns.Shutdowns(core, 60).remind()
     assert eventually(lambda: driver(core).state(server().id) is Power.STOPPED)
     assert not open_issues()
 
 
 def test_a_guest_that_does_not_react_is_an_issue_until_it_is_off(core: Core) -> None:
     shut_down(core)
-    model.OperationRow.update(ended=time.time() - core.config["shutdown_seconds"]).execute()
-    shutdowns.remind(core)
+    watching = shutdowns.Shutdowns(core, 0)
+    watching.remind()
+    assert not open_issues()
+    watching.remind()
     assert open_issues() == ["cannot shut down server web: its guest does not react"]
     kinds.run(core, operations.PowerOffServer(), server=server().id, **MINE)
-    shutdowns.remind(core)
+    watching.remind()
     assert not open_issues()
 
 
@@ -76,7 +78,7 @@ def test_nobody_is_asked_again_who_was_started_meanwhile(core: Core) -> None:
     shut_down(core)
     kinds.run(core, operations.StartServer(), server=server().id, **MINE)
     world(core, "deaf").unlink()
-    shutdowns.remind(core)
+    shutdowns.Shutdowns(core, 60).remind()
     assert not eventually(lambda: driver(core).state(server().id) is Power.STOPPED)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from origo import model
 from origo.contracts import Power
 from origo.model import Connection, Node, OperationRow, Server
 from origo.operations.base import Operation
@@ -17,7 +16,6 @@ from origo.services.stacks import operations as stacks
 from tests.functional import kinds
 
 OWNER = kinds.MINE["owner"]
-MEMBERS = ("database", "queue", "web")
 
 
 @pytest.fixture
@@ -76,17 +74,6 @@ def daemon_starts(core: Core) -> None:
     follower.stop()
 
 
-def a_stack(core: Core) -> str:
-    """Running servers of one stack, created in another order than that of their start."""
-    stack = model.Stack.create(name="shop", owner=OWNER, label="shop-1", answers={}, state="ready")
-    Server.update(stack=stack, name="web", position=2).execute()
-    for name, position in (("queue", 1), ("database", 0)):
-        wanted = {"name": name, "disks": [], "ports": []}
-        row = kinds.run(core, operations.CreateServer(), **kinds.wanted_server() | wanted)
-        Server.update(stack=stack, position=position).where(Server.id == row.target).execute()
-    return str(stack.id)
-
-
 def test_a_server_that_is_being_started_already_is_not_started_again(asleep: Core) -> None:
     vanish(asleep)
     ask(asleep, operations.StartServer(), server=only().id)
@@ -103,18 +90,18 @@ def test_a_server_that_something_else_is_done_with_is_started_all_the_same(aslee
 
 
 def test_the_servers_of_a_stack_are_started_one_after_the_other_in_its_order(core: Core) -> None:
-    a_stack(core)
+    kinds.a_shop(core)
     vanish(core)
     power.restore(core)
     rows = started()
     assert after(core, *rows) == ["done"] * 3
-    assert [Server.get_by_id(row.target).name for row in rows] == list(MEMBERS)
+    assert [Server.get_by_id(row.target).name for row in rows] == ["database", "queue", "web"]
     times = [time for row in started() for time in (row.started, row.ended)]
     assert times == sorted(times)
 
 
 def test_a_server_that_cannot_start_holds_up_no_other_of_its_stack(core: Core) -> None:
-    a_stack(core)
+    kinds.a_shop(core)
     vanish(core)
     Server.update(memory_mb=1 << 21).where(Server.name == "queue").execute()
     power.restore(core)
@@ -205,7 +192,7 @@ def test_a_server_that_stood_still_stands_still_again(core: Core) -> None:
 
 
 def test_a_start_of_a_stack_that_fails_leaves_a_suspended_server_with_its_memory(core: Core) -> None:
-    stack = a_stack(core)
+    stack = kinds.a_shop(core)
     database = Server.get(Server.name == "database").id
     kinds.run(core, operations.SuspendServer(), server=database, owner=OWNER)
     Server.update(memory_mb=1 << 21, power="stopped").where(Server.name == "queue").execute()

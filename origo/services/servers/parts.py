@@ -71,6 +71,7 @@ def describe(server: Server) -> dict[str, Any]:
     connections = Connection.select().where(Connection.server == server).order_by(Connection.position)
     return {
         "server": server.id,
+        "position": server.position,
         "seed": server.seed,
         "images": [disk.image_id for disk in disks.order_by(Disk.position)],
         "connections": [connection.id for connection in connections],

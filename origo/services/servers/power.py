@@ -16,6 +16,8 @@ from origo.services.servers import operations, shutdowns, states, wishes
 
 _log = log.get("power")
 
+SOON_SECONDS = 1
+"""How long after a stop the next of a stack may be asked to shut down; many stops at once are one question."""
 AGAIN_SECONDS = 60
 """All states are asked for again after this long, should an event have been lost."""
 
@@ -32,6 +34,7 @@ class Follower:
         self.stopping = False
         """Set while the engine itself shuts guests down: what they were to do stays as it was."""
         self._events: queue.SimpleQueue[StateEvent | None] = queue.SimpleQueue()
+        self._shutdowns = shutdowns.Shutdowns(core, core.config["shutdown_seconds"])
         self._watches: list[Watch] = []
         self._thread = threading.Thread(target=self._run, name="power", daemon=True)
 
@@ -74,9 +77,10 @@ class Follower:
 
     def _run(self) -> None:
         asked = reminded = time.monotonic()
+        pause = shutdowns.AGAIN_SECONDS
         while True:
             try:
-                event = self._events.get(timeout=shutdowns.AGAIN_SECONDS)
+                event = self._events.get(timeout=pause)
             except queue.Empty:
                 event = NOTHING
             if event is None:
@@ -87,9 +91,12 @@ class Follower:
                 if event == LOST or time.monotonic() - asked > AGAIN_SECONDS:
                     asked = time.monotonic()
                     self.resync()
-                if not self.stopping and time.monotonic() - reminded > shutdowns.AGAIN_SECONDS:
+                if event.id and event.state is Power.STOPPED:
+                    pause = SOON_SECONDS
+                if not self.stopping and time.monotonic() - reminded > pause:
                     reminded = time.monotonic()
-                    shutdowns.remind(self.core)
+                    pause = shutdowns.AGAIN_SECONDS
+                    self._shutdowns.remind()
             except Exception:
                 _log.exception("cannot note a state", server=event.id)
         model.database.close()

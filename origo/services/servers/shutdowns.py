@@ -1,6 +1,7 @@
-"""Guests that were asked to shut down: asked again while they boot, and reported when they do not."""
+"""Guests that are to shut down: asked in the order of their stacks, asked again while they boot, and reported."""
 
 import time
+from collections.abc import Sequence
 
 from origo import log
 from origo.contracts import Power
@@ -8,6 +9,7 @@ from origo.errors import OrigoError
 from origo.model import Issue, Node, OperationRow, Server
 from origo.operations.core import Core
 from origo.services import issues, nodes
+from origo.services.servers import steps
 
 _log = log.get("shutdowns")
 
@@ -18,37 +20,79 @@ ASKED = ("servers.shutdown", "stacks.stop")
 ISSUE = "shutdown/"
 
 
-def remind(core: Core) -> None:
-    """Ask every guest again that was to shut down and has not; past the deadline there is an issue instead.
+class Shutdowns:
+    """Asks guests to shut down. In a stack those that started last go first, those of one level side by side; who is
+    asked for longer than `patience` seconds holds up the others no more."""
 
-    What was asked for is read from the journal, so that it survives a restart; whatever was begun since counts more.
-    """
-    late = set()
-    for server in Server.select().where((Server.desired == "stopped") & (Server.power != "stopped")):
-        since = _asked(server)
-        if since is None:
-            continue
-        if time.time() - since < core.config["shutdown_seconds"]:
-            _ask(core, server)
-        else:
-            late.add(f"{ISSUE}{server.id}")
-            _report(core, server)
-    for issue in Issue.select().where(Issue.key.startswith(ISSUE) & Issue.ended.is_null()):
-        if issue.key not in late:
-            issues.end(core.events, issue.key)
+    def __init__(self, core: Core, patience: float) -> None:
+        self.core = core
+        self.patience = patience
+        self._since: dict[str, float] = {}
+        self._pushed: dict[str, float] = {}
+
+    def remind(self) -> None:
+        """Ask every guest whose turn it is and that was asked for; past its time there is an issue instead.
+
+        What was asked for is read from the journal, so that it survives a restart; what was begun since counts more.
+        """
+        down = (Server.desired == "stopped") & (Server.power != "stopped")
+        wanted = [server for server in Server.select().where(down) if _is_asked(server)]
+        self._forget(wanted)
+        late = [server for server in wanted if self._is_late(server)]
+        self.ask([server for server in wanted if server not in late])
+        for server in late:
+            _report(self.core, server)
+        keys = {f"{ISSUE}{server.id}" for server in late}
+        for issue in Issue.select().where(Issue.key.startswith(ISSUE) & Issue.ended.is_null()):
+            if issue.key not in keys:
+                issues.end(self.core.events, issue.key)
+
+    def ask(self, servers: Sequence[Server]) -> None:
+        """Push the power buttons of those whose turn it is, unless that was done a moment ago."""
+        late = [server for server in servers if self._is_late(server)]
+        for server in late + leading([server for server in servers if server not in late]):
+            now = time.monotonic()
+            since = self._since.setdefault(server.id, now)
+            if now - self._pushed.get(server.id, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+                self._pushed[server.id] = now
+                self._push(server, f"{now - since:.0f} s of {self.patience:.0f}")
+
+    def _push(self, server: Server, waited: str) -> None:
+        sentence = f"waiting for {server.name} to shut down, {waited}"
+        _log.info("waiting", server=server.id, sentence=sentence)
+        self.core.events.emit("server.waiting", "servers", server.id, owner=server.owner_id, sentence=sentence)
+        try:
+            steps.shut_down(nodes.hypervisor(self.core, server.node), server.id)
+        except OrigoError as error:
+            _log.warning("cannot ask a guest to shut down", server=server.id, error=error.message)
+
+    def _is_late(self, server: Server) -> bool:
+        return server.id in self._since and time.monotonic() - self._since[server.id] >= self.patience
+
+    def _forget(self, wanted: Sequence[Server]) -> None:
+        for id in self._since.keys() - {server.id for server in wanted}:
+            del self._since[id]
+            self._pushed.pop(id, None)
+
+
+def leading(servers: Sequence[Server]) -> list[Server]:
+    """Of these the ones that may shut down now: nothing of their stack that is among them was started after them."""
+    last: dict[str | None, int] = {}
+    for server in servers:
+        last[server.stack_id] = max(server.position, last.get(server.stack_id, server.position))
+    return [server for server in servers if server.stack_id is None or server.position == last[server.stack_id]]
 
 
 def shut_down_all(core: Core, seconds: float) -> None:
-    """Shut every guest down, last started first, and power off what still runs after `seconds`."""
+    """Shut every guest down, each level of a stack in its share of `seconds`, and power off what still runs then."""
     Node.update(boot="").execute()  # from now on a guest that ends does not do so by itself
-    running = list(Server.select().where(Server.power != "stopped").order_by(Server.position.desc()))
+    running = list(Server.select().where(Server.power != "stopped"))
+    levels = {(server.stack_id, server.position) for server in running if server.stack_id}
+    stacks = [stack for stack, _ in levels]
+    shutdowns = Shutdowns(core, seconds / max([stacks.count(stack) for stack in stacks], default=1))
     deadline = time.monotonic() + seconds
-    ask = 0.0
     while running and time.monotonic() < deadline:
-        if time.monotonic() >= ask:
-            ask = time.monotonic() + AGAIN_SECONDS
-            for server in running:
-                _ask(core, server)
+        shutdowns.ask(running)
         time.sleep(LOOK_SECONDS)
         running = [server for server in running if _runs(core, server)]
     for server in running:
@@ -58,21 +102,11 @@ def shut_down_all(core: Core, seconds: float) -> None:
             _log.warning("cannot power a server off", server=server.id, error=error.message)
 
 
-def _asked(server: Server) -> float | None:
-    """Since when it is to shut down; None when that is not what was done last with it or its stack."""
+def _is_asked(server: Server) -> bool:
+    """Whether a shutdown is what was done last with it or its stack."""
     about = OperationRow.target.in_([server.id, server.stack_id or server.id])
     last = OperationRow.select().where(about).order_by(OperationRow.id.desc()).first()
-    return last.ended if last is not None and last.status == "done" and last.kind in ASKED else None
-
-
-def _ask(core: Core, server: Server) -> None:
-    driver = nodes.hypervisor(core, server.node)
-    try:
-        if driver.state(server.id) in (Power.SUSPENDED, Power.PAUSED):
-            driver.resume(server.id)
-        driver.stop(server.id, force=False)
-    except OrigoError as error:
-        _log.warning("cannot ask a guest to shut down", server=server.id, error=error.message)
+    return last is not None and last.status == "done" and last.kind in ASKED
 
 
 def _runs(core: Core, server: Server) -> bool:

@@ -1,5 +1,6 @@
 """Defining, starting and stopping servers, as steps that stacks use too."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from origo.contracts import Hypervisor, Place, Power, ServerSpec
@@ -131,19 +132,22 @@ class PowerOff(ServerStep):
 
 
 class Shutdown(ServerStep):
-    """The guest is asked to shut down; whether it does is watched afterwards."""
+    """The guest is asked to shut down, later if one of the servers `before` it is still up; that is watched."""
 
     name = "ask the guest to shut down"
+
+    def __init__(self, server: str, *, before: Sequence[str] = ()) -> None:
+        super().__init__(server)
+        self.before = before
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"ask the guest of server {self.row().name} to shut down"]
 
     def do(self, ctx: Context) -> None:
-        power = self.power(ctx)
-        if power in STILL:
-            self.driver(ctx).resume(self.server)
-        if power is not Power.STOPPED:
-            self.driver(ctx).stop(self.server, force=False)
+        if any(ServerStep(other).power(ctx) is not Power.STOPPED for other in self.before):
+            ctx.log(f"{self.row().name} is asked when those that were started after it are down")
+        elif self.power(ctx) is not Power.STOPPED:
+            shut_down(self.driver(ctx), self.server)
 
     def undo(self, ctx: Context) -> None:
         """Nothing: a guest cannot be asked to forget that it was asked."""
@@ -220,3 +224,10 @@ class RemoveSeed(ServerStep):
 
     def undo(self, ctx: Context) -> None:
         """Nothing: it is made again only with a new server."""
+
+
+def shut_down(driver: Hypervisor, server: str) -> None:
+    """Push the power button of a guest, which does not hear it while it stands still."""
+    if driver.state(server) in STILL:
+        driver.resume(server)
+    driver.stop(server, force=False)

@@ -165,7 +165,8 @@ class StopStack(StackOperation):
     desired = "stopped"
 
     def steps(self, ctx: Context) -> list[Step]:
-        return [steps.Shutdown(known["server"]) for known in reversed(ctx.data["servers"])]
+        known = ctx.data["servers"]
+        return [steps.Shutdown(one["server"], before=_started_after(one, known)) for one in reversed(known)]
 
     def cost(self, ctx: Context) -> Cost:
         return _gives_back(ctx)
@@ -258,7 +259,7 @@ def _wanted(stack: Stack, entry: CatalogStack, described: Descriptor) -> list[di
         for instance in member.servers:
             name = f"{stack.name}-{instance}" if several else stack.name
             wanted = _wanted_server(stack, member, name, masters)
-            found.append(wanted | {"member": instance, "position": len(found)})
+            found.append(wanted | {"member": instance, "position": member.order})
     return found
 
 
@@ -278,6 +279,10 @@ def _wanted_server(stack: Stack, member: Member, name: str, masters: dict[tuple[
         "ports": list(member.ports),
         "disks": [disk | {"master": masters[member.name, str(disk["role"])]} for disk in disks],
     }
+
+
+def _started_after(one: dict[str, Any], known: list[dict[str, Any]]) -> list[str]:
+    return [other["server"] for other in known if other["position"] > one["position"]]
 
 
 def _gives_back(ctx: Context) -> Cost:
