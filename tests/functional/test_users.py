@@ -207,6 +207,15 @@ def test_a_session_lasts_as_long_as_it_is_used_but_not_for_ever(world: World) ->
     assert sessions.of_cookie(key, "origo.localhost").id == ""
 
 
+def test_a_session_that_began_while_the_clock_was_years_ahead_ends_like_any_other(world: World) -> None:
+    key = sessions.begin(world.core, world.user("anna"))
+    ahead = time.time() + 10 * 365 * 86400
+    model.Session.update(created=ahead, expires=ahead + sessions.SESSION_SECONDS).execute()
+    assert sessions.of_cookie(key, "origo.localhost").id
+    assert model.Session.get().expires <= time.time() + sessions.SESSION_SECONDS
+    assert model.Session.get().created <= time.time()
+
+
 def test_only_the_owner_gets_a_ticket_and_a_ticket_dies_with_its_log_in(world: World) -> None:
     victim = world.user("victim")
     belongings.of(victim)

@@ -1,13 +1,16 @@
 """Which masters a recipe needs and when two are the same; where Debian's packages come from."""
 
+import os
 import shutil
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from origo.errors import BadInput, Unavailable
 from origo.host import LocalHost
-from origo.services.catalog import build, build_kernel, build_sources, build_tools, build_tree, recipe_read
+from origo.services.catalog import build, build_full, build_kernel, build_sources, build_tools, build_tree, recipe_read
 
 HELLO = Path(__file__).parents[2] / "appliance/stacks/hello"
 TWO = """
@@ -178,3 +181,13 @@ def test_missing_programs_are_told_before_anything_is_begun_with_their_packages(
     with pytest.raises(Unavailable, match="mformat, mmdebstrap are missing") as caught:
         build_tools.require(LocalHost(), ("mformat", "mmdebstrap"))
     assert caught.value.hint == "apt-get install mmdebstrap mtools"
+
+
+@pytest.mark.parametrize("hours", [-24 * 365, 24 * 365])
+def test_a_kept_tree_whose_age_nobody_knows_is_made_anew(tmp_path: Path, hours: int) -> None:
+    tree = tmp_path / "tree.tar"
+    tree.touch()
+    work = SimpleNamespace(fresh=False)
+    assert build_full._usable(work, tree)  # type: ignore[arg-type]
+    os.utime(tree, (time.time() + hours * 3600,) * 2)
+    assert not build_full._usable(work, tree)  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ class Archive:
         """Have lists of packages of today (`fresh`: of now); older ones do where the mirror cannot be reached."""
         stamp = self.root / "fresh"
         known = self.host.exists(str(stamp))
-        if known and not fresh and time.time() - self.host.stat(str(stamp)).modified < FRESH_SECONDS:
+        if known and not fresh and abs(time.time() - self.host.stat(str(stamp)).modified) < FRESH_SECONDS:
             return
         for folder in ("state/lists/partial", "cache/archives/partial", "asked"):
             self.host.make_folder(str(self.root / folder))

@@ -13,7 +13,8 @@ from origo.services.sessions.throttle import Throttle
 from origo.services.users import tokens
 
 SESSION_SECONDS = 7 * 86400
-"""Since it was last used; it is prolonged once a day at most."""
+"""Since it was last used; it is prolonged once a day at most, and shortened if the clock went back meanwhile."""
+DAY = 86400
 LONGEST_SECONDS = 30 * 86400
 SHOWN = 16
 """Characters of a session's id that are shown and name it."""
@@ -60,9 +61,10 @@ def of_cookie(key: str, host: str) -> Actor:
     )
     if row is None:
         return NOBODY
-    if row.parent_id is None and row.expires - now < SESSION_SECONDS - 86400:
-        expires = min(now + SESSION_SECONDS, row.created + LONGEST_SECONDS)
-        Session.update(expires=expires).where(Session.id == row.id).execute()
+    created = min(row.created, now)
+    expires = min(now + SESSION_SECONDS, created + LONGEST_SECONDS)
+    if row.parent_id is None and abs(expires - row.expires) > DAY:
+        Session.update(created=created, expires=expires).where(Session.id == row.id).execute()
     return Actor(id=row.user.id, name=row.user.name, role=row.user.role)
 
 
