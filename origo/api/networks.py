@@ -14,7 +14,7 @@ class NetworkCreate(Model):
 
 ROUTES = [
     Route("GET", "/networks", networks.list_, "List networks", query=Page),
-    Route("POST", "/networks", networks.create, "Add a network", Kind.ACT, body=NetworkCreate),
+    Route("POST", "/networks", networks.create, "Add a network", Kind.CHANGE, body=NetworkCreate),
     Route("GET", "/networks/{id}", networks.show, "Show a network with its connections"),
-    Route("DELETE", "/networks/{id}", networks.delete, "Remove a network without connections", Kind.ACT),
+    Route("DELETE", "/networks/{id}", networks.delete, "Remove a network without connections", Kind.CHANGE),
 ]

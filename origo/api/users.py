@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from origo.api.route import Kind, Model, Page, Route
+from origo.model.users import NETWORKS
 from origo.services import users
 from origo.services.naming import Written
 from origo.services.users import UserName, passwords, tokens
@@ -22,6 +23,7 @@ class UserCreate(Model):
     quota_memory_mb: Quota = None
     quota_cpus: Quota = None
     quota_disk_bytes: Quota = None
+    quota_networks: Quota = NETWORKS
 
 
 class UserEdit(Model):
@@ -33,6 +35,7 @@ class UserEdit(Model):
     quota_memory_mb: Quota = None
     quota_cpus: Quota = None
     quota_disk_bytes: Quota = None
+    quota_networks: Quota = None
 
 
 class PasswordChange(Model):

@@ -3,7 +3,7 @@
 import click
 
 from origo import client
-from origo.cli import output
+from origo.cli import output, verbs
 
 
 @click.group(name="networks")
@@ -30,15 +30,12 @@ def show(network: str, json_: bool) -> None:
 @group.command()
 @click.argument("name")
 @click.option("--nat/--no-nat", default=True, help="Whether its servers reach the world outside.")
+@output.planned
 @output.as_json
-def create(name: str, nat: bool, json_: bool) -> None:
+def create(name: str, nat: bool, plan: bool, json_: bool) -> None:
     """Add a network."""
-    output.details(client.connect().post("/networks", {"name": name, "nat": nat}), json_=json_)
+    answer = client.connect().post("/networks", {"name": name, "nat": nat}, plan=plan)
+    output.change(answer, json_=json_, plan=plan)
 
 
-@group.command()
-@click.argument("network")
-def delete(network: str) -> None:
-    """Remove a network without connections."""
-    client.connect().delete(f"/networks/{client.key(network)}")
-    click.echo(f"network {network} is deleted")
+verbs.delete(group, "network", "Remove a network without connections.")

@@ -95,11 +95,13 @@ GONE = {
     "images.purge": "is gone for good",
     "servers.purge": "is gone for good",
     "stacks.purge": "is gone for good, with its data",
+    "networks.delete": "is deleted",
     "catalog.delete": "is not in the catalog any more",
 }
 ASKED = ("servers.shutdown", "stacks.stop")
 LINES: Mapping[str, Callable[[Thing], str]] = {
     "pools.create": lambda pool: f"is there: {pool['path']}, with {size(pool['free_bytes'])} free",
+    "networks.create": lambda network: f"is there: {network['subnet']}",
     "images.create": _image,
     "images.import": _image,
     "images.clone": _image,

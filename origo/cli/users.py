@@ -8,7 +8,17 @@ import click
 from origo import client
 from origo.cli import output, sizes
 
-COLUMNS = ["id", "name", "role", "enabled", "quota_memory_mb", "quota_cpus", "quota_disk_bytes", "created"]
+COLUMNS = [
+    "id",
+    "name",
+    "role",
+    "enabled",
+    "quota_memory_mb",
+    "quota_cpus",
+    "quota_disk_bytes",
+    "quota_networks",
+    "created",
+]
 UNLIMITED = "none"
 
 
@@ -28,6 +38,7 @@ QUOTAS = (
     click.option("--memory", "quota_memory_mb", type=Quota(sizes.MEMORY), help="Memory of all servers, or none."),
     click.option("--cpus", "quota_cpus", type=Quota(click.INT), help="Virtual CPUs of all servers, or none."),
     click.option("--disk", "quota_disk_bytes", type=Quota(sizes.DISK), help="Size of all images, or none."),
+    click.option("--networks", "quota_networks", type=Quota(click.INT), help="Number of networks, or none."),
 )
 
 

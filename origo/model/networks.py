@@ -8,7 +8,8 @@ from origo.model.users import User
 
 
 class Network(NounRow):
-    """`number` makes bridge and subnet: 1 is origo1 with 10.1.0.0/24 by default."""
+    """`number` makes bridge and subnet: 256 is origo256 with 10.1.0.0/24. `state` is creating, ready or leaving; only
+    to one that is ready servers are connected."""
 
     name = peewee.CharField(collation="NOCASE")
     number = peewee.IntegerField(unique=True)
@@ -19,6 +20,7 @@ class Network(NounRow):
     subnet = peewee.CharField(unique=True)
     gateway = peewee.CharField()
     nat = peewee.BooleanField(default=True)
+    state = peewee.CharField(default="ready")
 
     class Meta:
         indexes = ((("owner", "name"), True),)

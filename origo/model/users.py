@@ -4,6 +4,9 @@ import peewee
 
 from origo.model.base import NounRow, Row
 
+NETWORKS = 16
+"""How many networks a user may have unless something else is said: there are 65,280 for all."""
+
 
 class User(NounRow):
     """`role` is admin or user; `password` is an Argon2id hash or empty; a quota of None is no limit."""
@@ -15,6 +18,7 @@ class User(NounRow):
     quota_memory_mb = peewee.IntegerField(null=True)
     quota_cpus = peewee.IntegerField(null=True)
     quota_disk_bytes = peewee.BigIntegerField(null=True)
+    quota_networks = peewee.IntegerField(null=True, default=NETWORKS)
 
 
 class Session(Row):

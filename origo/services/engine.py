@@ -54,7 +54,7 @@ def ensure(core: Core) -> None:
     if EngineRow.get_or_none() is None:
         EngineRow.create(name=core.config["name"], domain=core.config["domain"])
     if User.get_or_none(User.id == SYSTEM.id) is None:
-        User.create(id=SYSTEM.id, name=SYSTEM.name, role="admin", enabled=False)
+        User.create(id=SYSTEM.id, name=SYSTEM.name, role="admin", enabled=False, quota_networks=None)
 
 
 def _plugin_check(plugin: Any) -> dict[str, Any]:

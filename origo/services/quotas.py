@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import peewee
 
 from origo.errors import QuotaExceeded, size
-from origo.model import Image, OperationRow, Server, User
+from origo.model import Image, Network, OperationRow, Server, User
 from origo.operations.base import Context
 from origo.operations.journal import UNFINISHED
 
 
-def check(owner: str, what: str, *, memory_mb: int = 0, cpus: int = 0, disk_bytes: int = 0, besides: int = 0) -> None:
+def check(owner: str, what: str, *, besides: int = 0, **wanted: int) -> None:
     """Raise QuotaExceeded when `owner` would have more than the quota; `what` completes the sentence "cannot …".
 
-    Servers count from their creation until they are in the trash, whether they run or not; images by the size their
-    guest sees; and what was promised to operations that are not over, other than `besides`. Nothing is counted for a
-    resource without a quota.
+    `wanted` is how much more of each of `RESOURCES`. Servers count from their creation until they are in the trash,
+    whether they run or not; images by the size their guest sees; and what was promised to operations that are not
+    over, other than `besides`. Nothing is counted for a resource without a quota.
     """
     user = User.get_by_id(owner)
-    limits = (
-        ("memory", _mb, user.quota_memory_mb, memory_mb, "memory_mb", _servers(owner, Server.memory_mb)),
-        ("CPUs", _cpus, user.quota_cpus, cpus, "cpus", _servers(owner, Server.cpus)),
-        ("disk space", size, user.quota_disk_bytes, disk_bytes, "disk_bytes", _images(owner)),
-    )
-    for name, shown, limit, more, key, rows in limits:
+    for resource, more in wanted.items():
+        name, shown, rows = RESOURCES[resource]
+        limit = getattr(user, f"quota_{resource}")
         if limit is None or more <= 0:
             continue
-        used = (rows.scalar() or 0) + _promised(owner, key, besides)
+        used = (rows(owner).scalar() or 0) + _promised(owner, resource, besides)
         if used + more > limit:
             raise QuotaExceeded(
                 f"cannot {what}: it takes {shown(more)}, "
@@ -36,33 +36,43 @@ def check(owner: str, what: str, *, memory_mb: int = 0, cpus: int = 0, disk_byte
             )
 
 
-def promise(ctx: Context, owner: str, what: str, *, memory_mb: int = 0, cpus: int = 0, disk_bytes: int = 0) -> None:
+def promise(ctx: Context, owner: str, what: str, **wanted: int) -> None:
     """Check, and count it as used from now on: for an operation whose rows take it only at its end.
 
     Called in `prepare`; the promise lasts as long as the operation.
     """
-    check(owner, what, memory_mb=memory_mb, cpus=cpus, disk_bytes=disk_bytes)
-    wanted = {"memory_mb": memory_mb, "cpus": cpus, "disk_bytes": disk_bytes}
-    ctx.data["promised"] = {key: more for key, more in wanted.items() if more > 0}
+    check(owner, what, **wanted)
+    ctx.data["promised"] = {resource: more for resource, more in wanted.items() if more > 0}
 
 
-def _mb(number: int) -> str:
-    return f"{number} MB"
-
-
-def _cpus(number: int) -> str:
-    return "1 CPU" if number == 1 else f"{number} CPUs"
-
-
-def _promised(owner: str, key: str, besides: int) -> int:
-    amount = peewee.fn.SUM(peewee.fn.json_extract(OperationRow.data, f"$.promised.{key}").coerce(False)).coerce(False)
+def _promised(owner: str, resource: str, besides: int) -> int:
+    amount = peewee.fn.json_extract(OperationRow.data, f"$.promised.{resource}").coerce(False)
     running = (OperationRow.owner == owner) & OperationRow.status.in_(UNFINISHED)
-    return int(OperationRow.select(amount).where(running & (OperationRow.id != besides)).scalar() or 0)
+    query = OperationRow.select(peewee.fn.SUM(amount).coerce(False)).where(running & (OperationRow.id != besides))
+    return int(query.scalar() or 0)
 
 
-def _servers(owner: str, column: peewee.Field) -> peewee.ModelSelect[Server]:
-    return Server.select(peewee.fn.SUM(column)).where((Server.owner == owner) & (Server.state != "trashed"))
+def _servers(column: peewee.Field) -> Callable[[str], peewee.ModelSelect[Server]]:
+    total = peewee.fn.SUM(column)
+    return lambda owner: Server.select(total).where((Server.owner == owner) & (Server.state != "trashed"))
 
 
 def _images(owner: str) -> peewee.ModelSelect[Image]:
     return Image.select(peewee.fn.SUM(Image.size_bytes)).where((Image.owner == owner) & (Image.state != "trashed"))
+
+
+def _networks(owner: str) -> peewee.ModelSelect[Network]:
+    return Network.select(peewee.fn.COUNT(Network.id)).where(Network.owner == owner)
+
+
+def _number(noun: str) -> Callable[[int], str]:
+    return lambda number: f"1 {noun}" if number == 1 else f"{number} {noun}s"
+
+
+RESOURCES: dict[str, tuple[str, Callable[[int], str], Callable[[str], peewee.ModelSelect[Any]]]] = {
+    "memory_mb": ("memory", lambda number: f"{number} MB", _servers(Server.memory_mb)),
+    "cpus": ("CPUs", _number("CPU"), _servers(Server.cpus)),
+    "disk_bytes": ("disk space", size, _images),
+    "networks": ("networks", _number("network"), _networks),
+}
+"""What has a quota, the user's column `quota_<resource>`: its name, how an amount is said, and what the rows take."""

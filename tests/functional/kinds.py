@@ -29,6 +29,7 @@ from origo.services.catalog import build, descriptor, recipe_read
 from origo.services.catalog import operations as catalog
 from origo.services.catalog.descriptor import MasterFile
 from origo.services.images import operations as images
+from origo.services.networks import operations as network_operations
 from origo.services.pools import keeping
 from origo.services.pools import operations as pool_operations
 from origo.services.servers import operations as servers
@@ -314,6 +315,8 @@ STACK = {"stack": stack, **MINE}
 
 SCENARIOS: tuple[Scenario, ...] = (
     case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),
+    case(network_operations.CreateNetwork, name="lan", nat=True, **MINE),
+    case(network_operations.DeleteNetwork, network=lambda: str(model.Network.get().id), **MINE),
     case(images.CreateImage, name="disk", pool=0, size_bytes=SIZE, **MINE),
     case(images.CloneImage, a_master, master=image, name="child", size_bytes=None, **MINE),
     case(images.MakeMaster, an_image, **IMAGE),

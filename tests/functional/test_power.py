@@ -14,6 +14,7 @@ from origo.errors import QuotaExceeded
 from origo.operations.base import Context
 from origo.operations.core import Core
 from origo.services import networks, nodes
+from origo.services.networks import operations as network_operations
 from origo.services.servers import operations, power, rebuilding, shutdowns
 from tests.functional import kinds
 
@@ -147,7 +148,7 @@ def test_a_suspended_server_is_suspended_again_after_a_reboot(core: Core) -> Non
 
 def test_one_network_that_the_host_refuses_leaves_the_others_working(core: Core) -> None:
     bad = model.Network.get()
-    good = networks._add(core, bad.owner_id, "good", nat=True)
+    good = network_operations.add(core, bad.owner_id, "good", nat=True)
     networks.reserve(server(), good, position=1, ports=[])
     model.Connection.update(active=True).execute()
     stranger = Path(core.config.path("network", "strangers", bad.bridge))

@@ -38,6 +38,7 @@ class User(NounRow):
     quota_memory_mb = peewee.IntegerField(null=True)
     quota_cpus = peewee.IntegerField(null=True)
     quota_disk_bytes = peewee.BigIntegerField(null=True)
+    quota_networks = peewee.IntegerField(null=True)
 
 
 class Session(Row):
@@ -183,6 +184,7 @@ class Network(NounRow):
     subnet = peewee.CharField(unique=True)
     gateway = peewee.CharField()
     nat = peewee.BooleanField()
+    state = peewee.CharField()
 
     class Meta:
         indexes = ((("owner", "name"), True),)

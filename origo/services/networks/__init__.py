@@ -9,11 +9,12 @@ from typing import Any
 
 from origo.contracts import ConnectionSpec, Desired, NetworkSpec
 from origo.contracts import Network as NetworkDriver
-from origo.errors import Conflict, NoRoom, OrigoError
-from origo.model import Connection, Network, Server, database, new_id
+from origo.errors import Conflict, NoRoom, NotFound, OrigoError
+from origo.model import Connection, Network, Server, new_id
 from origo.operations.core import Core
 from origo.services import access, issues, listing, naming
 from origo.services.access import Actor
+from origo.services.networks import operations
 
 _applying = threading.Lock()
 """Rows are read and applied by one thread at a time, so that what is applied last is what was committed last."""
@@ -34,25 +35,19 @@ def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
     return show_row(network) | {"connections": [show_connection(row) for row in rows]}
 
 
-def create(core: Core, actor: Actor, body: Any) -> dict[str, Any]:
+def create(core: Core, actor: Actor, body: Any) -> Any:
     """Add a network of the actor's; its bridge is there as soon as a server is connected to it."""
     access.require(actor, "networks.manage")
-    with database.atomic():
-        if Network.select().where((Network.owner == actor.id) & (Network.name == body.name)).exists():
-            raise Conflict(f"cannot create network {body.name}: there is a network of that name")
-        return show_row(_add(core, actor.id, body.name, nat=body.nat))
+    args = body.model_dump() | {"owner": actor.id}
+    return core.operations.submit(operations.CreateNetwork(), args, by=actor.id, plan=actor.plan, key=actor.key)
 
 
-def delete(core: Core, actor: Actor, id: str) -> None:
+def delete(core: Core, actor: Actor, id: str) -> Any:
     """Remove a network that no server is connected to."""
     access.require(actor, "networks.manage")
     network = listing.find(Network, "network", id, actor)
-    with database.atomic():
-        user = Connection.select(Connection, Server).join(Server).where(Connection.network == network).first()
-        if user is not None:
-            where = " (in the trash)" if user.server.state == "trashed" else ""
-            raise Conflict(f"cannot delete network {network.name}: server {user.server.name}{where} is connected to it")
-        network.delete_instance()
+    args = {"network": network.id, "owner": network.owner_id}
+    return core.operations.submit(operations.DeleteNetwork(), args, by=actor.id, plan=actor.plan, key=actor.key)
 
 
 def show_row(network: Network) -> dict[str, Any]:
@@ -65,6 +60,7 @@ def show_row(network: Network) -> dict[str, Any]:
         "subnet": network.subnet,
         "gateway": network.gateway,
         "nat": network.nat,
+        "state": network.state,
         "created": network.created,
     }
 
@@ -85,8 +81,20 @@ def show_connection(connection: Connection) -> dict[str, Any]:
 
 def default(core: Core, owner: str) -> Network:
     """The network of a user who has not made one; called inside a transaction."""
-    network = Network.select().where(Network.owner == owner).order_by(Network.created).first()
-    return network or _add(core, owner, "default", nat=core.config["guests_nat"])
+    ready = (Network.owner == owner) & (Network.state == "ready")
+    network = Network.select().where(ready).order_by(Network.created).first()
+    return network or operations.add(core, owner, "default", nat=core.config["guests_nat"])
+
+
+def usable(id: str) -> Network:
+    """The network, if a server may be connected to it; called inside a transaction. Raises NotFound, Conflict."""
+    network = Network.get_or_none(Network.id == id)
+    if network is None:
+        raise NotFound(f"cannot connect to network {id}: it is gone")
+    if network.state != "ready":
+        state = {"creating": "still being made", "leaving": "being deleted"}[network.state]
+        raise Conflict(f"cannot connect to network {network.name}: it is {state}")
+    return network
 
 
 def reserve(server: Server, network: Network, *, position: int, ports: list[int], type: str = "internal") -> Connection:
@@ -210,29 +218,6 @@ def _network_spec(row: Network) -> NetworkSpec:
     return NetworkSpec(
         id=row.id, bridge=row.bridge, subnet=row.subnet, gateway=row.gateway, owner=row.owner_id, nat=row.nat
     )
-
-
-def _add(core: Core, owner: str, name: str, *, nat: bool) -> Network:
-    number = _free_number()
-    prefix = f"10.{number >> 8}.{number & 255}"
-    return Network.create(
-        name=name,
-        number=number,
-        owner=owner,
-        driver=core.config["network"],
-        bridge=f"origo{number}",
-        subnet=f"{prefix}.0/24",
-        gateway=f"{prefix}.1",
-        nat=nat,
-    )
-
-
-def _free_number() -> int:
-    taken = {row.number for row in Network.select(Network.number)}
-    for number in range(256, 65536):
-        if number not in taken:
-            return number
-    raise NoRoom("cannot create a network: all 65,280 are taken", hint="delete networks that nobody uses")
 
 
 def _free_mac() -> str:

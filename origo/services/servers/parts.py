@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from origo.errors import Conflict
-from origo.model import Connection, Disk, Image, Network, Node, Server
+from origo.model import Connection, Disk, Image, Node, Server
 from origo.operations.base import Context, Lock, Mode, Step
 from origo.services import networks, nodes, quotas
 from origo.services.images import operations as image_operations
@@ -27,7 +27,7 @@ def reserve(ctx: Context, wanted: dict[str, Any]) -> dict[str, Any]:
         nodes.admit(ctx.core, node, what, wanted["memory_mb"])
     server = _add_server(wanted, node)
     disks = [_add_disk(server, position, disk, what) for position, disk in enumerate(wanted["disks"])]
-    network = Network.get_by_id(wanted["network"]) if wanted["network"] else networks.default(ctx.core, wanted["owner"])
+    network = networks.usable(wanted["network"]) if wanted["network"] else networks.default(ctx.core, wanted["owner"])
     connection = networks.reserve(server, network, position=0, ports=wanted["ports"])
     return {"server": server.id, "disks": disks, "connections": [connection.id], "start": wanted["start"]}
 

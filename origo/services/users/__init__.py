@@ -115,6 +115,7 @@ def show_row(user: User) -> dict[str, Any]:
         "quota_memory_mb": user.quota_memory_mb,
         "quota_cpus": user.quota_cpus,
         "quota_disk_bytes": user.quota_disk_bytes,
+        "quota_networks": user.quota_networks,
         "created": user.created,
     }
 
