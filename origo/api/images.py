@@ -23,7 +23,9 @@ class ImageImport(Model):
 
     name: Name
     file: str = Field(default="", max_length=1000)
-    url: Annotated[str, Field(max_length=2000), Written(r"(https?://[^\s]+)?", "an http or https address")] = ""
+    url: Annotated[
+        str, Field(max_length=2000), Written(r"(https?://[^\s\x00-\x1f\x7f]+)?", "an http or https address")
+    ] = ""
     sha256: Annotated[str, Written("([0-9a-f]{64})?", "64 digits or letters from a to f")] = ""
     pool: Key = "0"
 

@@ -70,7 +70,7 @@ def list_issues(json_: bool) -> None:
 def dismiss(issue: str) -> None:
     """Close an issue; it comes back if the trouble does."""
     client.connect().delete(f"/issues/{client.key(issue)}")
-    click.echo(f"issue {issue} is closed")
+    output.line(f"issue {issue} is closed")
 
 
 @click.command(name="events")
@@ -86,7 +86,7 @@ def events(follow: bool, after: int, json_: bool) -> None:
             output.document(event)
         else:
             data = " ".join(f"{name}={value}" for name, value in event["data"].items())
-            click.echo(f"{event['id']} {event['kind']} {event['target']} {data}")
+            output.line(f"{event['id']} {event['kind']} {event['target']} {data}")
     if follow:
         raise Unavailable("cannot follow events any longer: the engine stops, or you were logged out")
 
@@ -100,8 +100,8 @@ def doctor(json_: bool) -> None:
         output.document(checks)
     else:
         for check in checks:
-            click.echo(f"{'ok  ' if check['ok'] else 'FAIL'} {check['about']}: {check['sentence']}")
+            output.line(f"{'ok  ' if check['ok'] else 'FAIL'} {check['about']}: {check['sentence']}")
             if check["remedy"]:
-                click.echo(f"       {check['remedy']}")
+                output.line(f"       {check['remedy']}")
     if not all(check["ok"] for check in checks):
         raise SystemExit(1)

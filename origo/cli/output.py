@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from origo import client
 from origo.cli import outcomes
@@ -30,7 +31,7 @@ def columns(items: Iterable[Mapping[str, Any]], names: Sequence[str], *, json_: 
     for name in names:
         table.add_column(name.replace("_", " "), no_wrap=name == "id")
     for item in items:
-        table.add_row(*(_text(name, item.get(name)) for name in names))
+        table.add_row(*(Text(_harmless(_text(name, item.get(name)))) for name in names))
     _console().print(table)
 
 
@@ -41,11 +42,16 @@ def details(item: Mapping[str, Any], *, json_: bool) -> None:
         return
     for name, value in item.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            click.echo(f"{name.replace('_', ' ')}:")
+            line(f"{name.replace('_', ' ')}:")
             for one in value:
-                click.echo("  " + "  ".join(f"{key}={_text(key, inner)}" for key, inner in one.items()))
+                line("  " + "  ".join(f"{key}={_text(key, inner)}" for key, inner in one.items()))
         else:
-            click.echo(f"{name.replace('_', ' ')}: {_text(name, value)}")
+            line(f"{name.replace('_', ' ')}: {_text(name, value)}")
+
+
+def line(text: str, *, err: bool = False) -> None:
+    """Print a text as it is, but for signs that would command the terminal: some of it may come from strangers."""
+    click.echo(_harmless(text), err=err)
 
 
 def document(value: Any) -> None:
@@ -69,19 +75,25 @@ def change(answer: Mapping[str, Any], *, json_: bool, plan: bool, name: str = ""
         say_error(error["message"], error["hint"])
         raise SystemExit(1)
     if not json_:
-        click.echo(outcomes.say(operation, name))
+        line(outcomes.say(operation, name))
 
 
 def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str, Any]:
     """Show a progress bar until the operation is over; returns it as it is then."""
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
     with bar:
         task = bar.add_task(operation["kind"], total=1.0)
         try:
             for state in client.connect().follow(operation):
                 operation = state
-                label = f"{state['kind']} {state['note']}".strip()
+                label = _harmless(f"{state['kind']} {state['note']}".strip())
                 bar.update(task, completed=state["progress"], description=label)
         except KeyboardInterrupt:
             say_error(
@@ -94,9 +106,9 @@ def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str,
 
 def say_error(message: str, hint: str = "") -> None:
     """Print an error as a sentence, with what to do."""
-    click.echo(f"{message}", err=True)
+    line(message, err=True)
     if hint:
-        click.echo(f"  {hint}", err=True)
+        line(f"  {hint}", err=True)
 
 
 def _show_plan(plan: Mapping[str, Any], *, json_: bool) -> None:
@@ -104,11 +116,11 @@ def _show_plan(plan: Mapping[str, Any], *, json_: bool) -> None:
         document(plan)
         return
     for number, step in enumerate(plan["steps"], start=1):
-        click.echo(f"{number}. {step['name']}" + ("  (no way back after this)" if step["commit"] else ""))
-        for line in step["lines"]:
-            click.echo(f"     {line}")
+        line(f"{number}. {step['name']}" + ("  (no way back after this)" if step["commit"] else ""))
+        for text in step["lines"]:
+            line(f"     {text}")
     cost = plan["cost"]
-    click.echo(
+    line(
         f"takes {cost['memory_mb']} MB of memory, {cost['cpus']} CPUs, {_text('_bytes', cost['disk_bytes'])} of disk, "
         f"{cost['addresses']} addresses; downtime: {cost['downtime']}"
     )
@@ -126,6 +138,10 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(one) for one in value) or "-"
     return str(value)
+
+
+def _harmless(text: str) -> str:
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
 
 
 def _time(seconds: float) -> str:

@@ -101,7 +101,7 @@ def edit(user: str, json_: bool, **changes: Any) -> None:
 def delete(user: str) -> None:
     """Delete a user who owns nothing."""
     client.connect().delete(f"/users/{client.key(user)}")
-    click.echo(f"user {user} is deleted")
+    output.line(f"user {user} is deleted")
 
 
 @group.command()
@@ -110,7 +110,7 @@ def password(user: str) -> None:
     """Set a password."""
     present = click.prompt("Present password", hide_input=True, default="", show_default=False)
     client.connect().put(f"/users/{client.key(user)}/password", {"password": _asked(), "current": present})
-    click.echo("the password is set, and all sessions are logged out")
+    output.line("the password is set, and all sessions are logged out")
 
 
 @group.command()
@@ -161,7 +161,7 @@ def create_token(name: str, user: str, days: int | None, json_: bool) -> None:
     if json_:
         output.document(made)
     else:
-        click.echo(made["secret"])
+        output.line(made["secret"])
 
 
 @tokens.command("delete")
@@ -170,7 +170,7 @@ def create_token(name: str, user: str, days: int | None, json_: bool) -> None:
 def delete_token(token: str, user: str) -> None:
     """End a token, by its id or name."""
     client.connect().delete(f"/users/{client.key(user)}/tokens/{client.key(token)}")
-    click.echo(f"token {token} is deleted")
+    output.line(f"token {token} is deleted")
 
 
 @group.group()
@@ -193,7 +193,7 @@ def list_sessions(user: str, json_: bool) -> None:
 def end_session(session: str, user: str) -> None:
     """Log a browser out."""
     client.connect().delete(f"/users/{client.key(user)}/sessions/{client.key(session)}")
-    click.echo(f"session {session} is logged out")
+    output.line(f"session {session} is logged out")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -209,5 +209,5 @@ def _print_link(answer: dict[str, Any], *, json_: bool) -> None:
     if json_:
         output.document(answer)
     else:
-        click.echo(answer["url"])
-        click.echo(f"good once, until {time.strftime('%Y-%m-%d %H:%M', time.localtime(answer['expires']))}", err=True)
+        output.line(answer["url"])
+        output.line(f"good once, until {time.strftime('%Y-%m-%d %H:%M', time.localtime(answer['expires']))}", err=True)

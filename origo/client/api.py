@@ -1,6 +1,7 @@
 """The client of the API: over the engine's unix socket, or over https with a token."""
 
 import contextlib
+import ipaddress
 import json
 import os
 import ssl
@@ -155,6 +156,8 @@ def _distant(url: str, token: str, authority: str) -> Client:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         there, name = _located(url)
+        if token and there.startswith("http:") and not _is_here(urlsplit(there).hostname or ""):
+            raise BadInput(f"cannot send a token to {url}: everybody on the way could read it", hint="write https://")
         http = httpx2.Client(base_url=there, headers=headers | name, verify=verify, timeout=TIMEOUT)
         return Client(http, url, urlsplit(url).hostname or "")
     except (ValueError, httpx2.InvalidURL) as error:
@@ -168,6 +171,13 @@ def _located(url: str) -> tuple[str, dict[str, str]]:
         return url, {}
     port = f":{parts.port}" if parts.port else ""
     return parts._replace(netloc=f"127.0.0.1{port}").geturl(), {"Host": parts.netloc}
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _error(response: httpx2.Response) -> OrigoError:

@@ -1,9 +1,13 @@
 """The engine itself: what it is called, where it is reached, and what its machine lacks."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from origo import VERSION
+from origo.contracts import Driver
+from origo.errors import OrigoError
 from origo.model import EngineRow, Node, Pool, User
 from origo.operations.core import Core
 from origo.services import access, networks, nodes, pools
@@ -29,10 +33,10 @@ def doctor(core: Core, actor: Actor) -> dict[str, Any]:
     access.require(actor, "engine.manage")
     checks = [_plugin_check(plugin) for plugin in core.drivers.plugins()]
     for node in Node.select():
-        checks += _driver_checks(f"hypervisor of node {node.name}", nodes.hypervisor(core, node))
-    checks += _driver_checks("network", networks.driver(core))
+        checks += _driver_checks(f"hypervisor of node {node.name}", functools.partial(nodes.hypervisor, core, node))
+    checks += _driver_checks("network", functools.partial(networks.driver, core))
     for pool in Pool.select():
-        checks += _driver_checks(f"storage of pool {pool.name}", pools.driver(core, pool))
+        checks += _driver_checks(f"storage of pool {pool.name}", functools.partial(pools.driver, core, pool))
         usage = pools.show_row(core, pool)
         checks.append(
             {"about": f"pool {pool.name}", "ok": usage["health"] == "ok", "sentence": usage["sentence"], "remedy": ""}
@@ -61,9 +65,13 @@ def _plugin_check(plugin: Any) -> dict[str, Any]:
     return {"about": f"plugin {plugin.name}", "ok": plugin.state == "ready", "sentence": plugin.reason, "remedy": ""}
 
 
-def _driver_checks(about: str, driver: Any) -> list[dict[str, Any]]:
-    lacks = driver.check()
+def _driver_checks(about: str, find: Callable[[], Driver]) -> list[dict[str, Any]]:
+    try:
+        driver = find()
+        lacks = driver.check()
+        facts = dataclasses.asdict(driver.info()) if not any(lack.fatal for lack in lacks) else {}
+    except OrigoError as error:
+        return [{"about": about, "ok": False, "sentence": error.message, "remedy": error.hint}]
     found = [{"about": about, "ok": not lack.fatal, "sentence": lack.sentence, "remedy": lack.remedy} for lack in lacks]
-    facts = dataclasses.asdict(driver.info()) if not any(lack.fatal for lack in lacks) else {}
     notes = "; ".join(facts.get("notes", {}).values())
     return found or [{"about": about, "ok": True, "sentence": notes or facts.get("title", ""), "remedy": ""}]

@@ -37,7 +37,9 @@ def show_event(event: Any) -> dict[str, Any]:
 
 
 def _follow(core: Core, visible_to: str | None, after: int) -> Iterator[dict[str, Any] | None]:
-    seen = core.events.newest() if after < 0 else after
+    newest = core.events.newest()
+    # An id from before a restore of the database may be one that is still to come.
+    seen = after if 0 <= after <= newest else newest
     while True:
         newest = core.events.wait(seen, LOOK_SECONDS)
         found = core.events.since(seen, 500, visible_to)

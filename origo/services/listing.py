@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,11 @@ def find(row: Any, noun: str, key: str, actor: Any, *, trashed: bool = False) ->
     if not rows:
         raise NotFound(f"cannot find {noun} {key}" + (" in the trash" if trashed else ""))
     return rows[0]
+
+
+def number(key: str) -> int | None:
+    """The number that a key is, where it can be one of a row; else None."""
+    return int(key) if re.fullmatch("[0-9]{1,18}", key) else None
 
 
 def check_free(row: Any, noun: str, name: str, owner: Any) -> None:

@@ -71,7 +71,7 @@ def show_row(row: OperationRow) -> dict[str, Any]:
 
 
 def _find(actor: Actor, id: str) -> OperationRow:
-    row = OperationRow.get_or_none(OperationRow.id == int(id)) if id.isascii() and id.isdigit() else None
+    row = OperationRow.get_or_none(OperationRow.id == number) if (number := listing.number(id)) is not None else None
     if row is None or (row.owner != actor.id and not actor.admin):
         raise NotFound(f"cannot find operation {id}")
     return row

@@ -14,11 +14,12 @@ from api_world import ORIGIN, World
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import content_type_conformance
 
-from origo import api
+from origo import api, model
 from origo.api.route import Kind, Model, Page, Route
 from origo.errors import Conflict
 from origo.model import database
 from origo.services import sessions
+from origo.supervise import Supervisor
 
 
 class Given(Model):
@@ -198,10 +199,39 @@ def test_every_error_has_the_one_shape(world: World, token: str) -> None:
     assert world.ask("GET", "/api/v1/engine", b"{}", token=token).error["code"] == "bad-input"
 
 
-@pytest.mark.parametrize("path", ["events/list?after=9999999999999999999999", "operations/99999999999999999999999"])
-def test_a_number_that_no_column_holds_is_bad_input(world: World, token: str, path: str) -> None:
-    answer = world.ask("GET", f"/api/v1/{path}", token=token)
+def test_a_number_that_no_column_holds_is_bad_input(world: World, token: str) -> None:
+    answer = world.ask("GET", "/api/v1/events/list?after=9999999999999999999999", token=token)
     assert answer.status == 400 and "too large" in answer.error["message"]
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "9" * 30, "-1", "0x1"])
+def test_what_is_no_number_of_a_row_is_nothing_that_is_there(world: World, token: str, number: str) -> None:
+    sent = number.encode().decode("latin-1")
+    key = sessions.begin(world.core, model.User.get(name="anna"))
+    for noun in ("pools", "operations"):
+        assert world.ask("GET", f"/api/v1/{noun}/{sent}", token=token).status == 404
+    assert world.ask("GET", f"/operations/{sent}", cookie=key).status == 404
+
+
+@pytest.mark.parametrize("after", [10**30, 10**6])
+def test_a_stream_after_an_event_that_is_not_there_yet_goes_on_with_the_next(
+    world: World, token: str, after: int
+) -> None:
+    answer = world.ask("GET", "/api/v1/events", token=token, headers={"Last-Event-ID": str(after)}, stream=True)
+    events = iter(answer.rest)
+    next(events)
+    threading.Timer(0.2, world.root, ("POST", "/api/v1/users", {"name": "carl"})).start()
+    assert b"user.created" in next(events)
+    answer.rest.close()
+
+
+def test_the_doctor_tells_of_a_driver_that_is_missing_instead_of_failing(world: World, token: str) -> None:
+    belongings.of(world.user("victim"))
+    world.core.supervisor = Supervisor(str(world.home / "services"), lambda name, sentence: None)
+    checks = {check["about"]: check for check in world.ask("GET", "/api/v1/engine/doctor", token=token).json["items"]}
+    wrong = checks["hypervisor of node node"]
+    assert not wrong["ok"] and "cannot find a hypervisor driver" in wrong["sentence"]
+    assert not checks["network"]["ok"]
 
 
 def test_an_unexpected_error_says_nothing_of_itself_but_a_number(world: World, token: str) -> None:

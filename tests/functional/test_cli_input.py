@@ -63,6 +63,31 @@ def test_a_wrong_environment_is_named(environment: dict[str, str], named: str) -
         client.connect(environment)
 
 
+@pytest.mark.parametrize("url", ["http://cloud.example", "http://10.0.0.1:8080", "http://127.evil.example"])
+def test_a_token_is_not_sent_where_everybody_on_the_way_could_read_it(url: str) -> None:
+    with pytest.raises(BadInput, match="cannot send a token to http:"):
+        client.connect({"ORIGO_URL": url, "ORIGO_TOKEN": "origo_x"})
+    for here in (
+        "http://origo.localhost:8080",
+        "http://127.0.0.1:8080",
+        "http://[::1]:1",
+        url.replace("http", "https"),
+    ):
+        client.connect({"ORIGO_URL": here, "ORIGO_TOKEN": "origo_x"}).close()
+
+
+def test_what_strangers_wrote_neither_commands_the_terminal_nor_is_taken_for_markup(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    evil = "a\x1b]0;owned\x07\x1b[2J\u202e [red]b[/red] [/c] :smile:"
+    output.columns([{"id": "1", "note": evil}], ["id", "note"], json_=False)
+    output.details({"note": evil, "log": [{"text": evil}]}, json_=False)
+    output.say_error(evil, evil)
+    shown = "".join(capsys.readouterr())
+    assert shown.count("[red]b[/red] [/c] :smile:") == 5
+    assert not any(sign in shown for sign in "\x1b\x07\u202e")
+
+
 def test_a_size_beyond_all_numbers_is_no_size() -> None:
     with pytest.raises(click.BadParameter, match="is no size"):
         sizes.DISK.convert("9" * 400, None, None)

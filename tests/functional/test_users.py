@@ -122,6 +122,12 @@ def test_an_administrator_who_forgot_the_password_gets_a_link_at_the_machine(wor
     sessions.log_in(world.core, Throttle(), "boss", "the new password", "")
 
 
+def test_a_link_ends_when_a_password_is_set_otherwise(world: World) -> None:
+    ticket = ticket_in(make(world, "anna")["setup"])
+    world.root("PUT", "/api/v1/users/anna/password", {"password": "correct horse battery"})
+    assert passwords.ticket_for(ticket) == (False, "")
+
+
 def test_a_link_is_too_old_after_a_day(world: World) -> None:
     ticket = ticket_in(make(world, "anna")["setup"])
     model.Ticket.update(expires=time.time() - 1).execute()

@@ -6,7 +6,7 @@ from origo.contracts import Place, PoolSpec, Storage
 from origo.errors import BadInput, NotFound, Unavailable
 from origo.model import Image, Pool
 from origo.operations.core import Core
-from origo.services import access
+from origo.services import access, listing
 from origo.services.access import Actor
 from origo.services.pools.operations import CreatePool
 
@@ -41,7 +41,7 @@ def create(core: Core, actor: Actor, body: Any) -> Any:
 def find(key: str | int) -> Pool:
     """The pool of that number or name. Raises NotFound."""
     text = str(key)
-    condition = Pool.id == int(text) if text.isdigit() else Pool.name == text
+    condition = Pool.id == number if (number := listing.number(text)) is not None else Pool.name == text
     pool = Pool.get_or_none(condition)
     if pool is None:
         raise NotFound(f"cannot find pool {key}")

@@ -16,7 +16,7 @@ SETUP = "setup"
 
 
 def change(core: Core, actor: Actor, id: str, body: Any) -> None:
-    """Set a password; users who set their own must know the present one. All the user's sessions end."""
+    """Set a password; users who set their own must know the present one. All the user's sessions and links end."""
     user = users.find(actor, id, "users.self")
     if user.id == SYSTEM.id:
         raise Forbidden("cannot set a password for user system: it is the engine itself")
@@ -122,6 +122,7 @@ def _set(core: Core, user: User, password_hash: str) -> None:
     with database.atomic():
         User.update(password=password_hash).where(User.id == user.id).execute()
         Session.delete().where(Session.user == user).execute()
+        Ticket.delete().where((Ticket.purpose == SETUP) & (Ticket.user == user)).execute()
         core.events.emit("user.password-set", "users", user.id, owner=user.id, name=user.name)
 
 
