@@ -17,6 +17,7 @@ from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes
+from origo.services.images import folders
 from origo.services.pools import keeping
 from origo.services.servers import power, shutdowns
 from origo.supervise import Supervisor
@@ -71,6 +72,7 @@ class App:
         core = self.core
         self._attempt("programs", lambda: nodes.start_programs(core))
         self._attempt("pools", lambda: keeping.ensure(core, open_all=True))
+        self._attempt("import folders", lambda: folders.ensure(core))
         self._attempt("networks", lambda: networks.apply_all(core))
         self._attempt("front", self._open_front)
         self._attempt("power", self.follower.start)

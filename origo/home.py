@@ -11,7 +11,7 @@ FOLDERS = {
     "keys": 0o700,
     "run": 0o711,
     "incoming": 0o700,
-    "import": 0o700,
+    "import": 0o711,
     "metrics": 0o700,
     "log": 0o700,
     "pools": 0o711,

@@ -44,7 +44,7 @@ def create(name: str, size: int, pool: str, plan: bool, json_: bool) -> None:
 @group.command("import")
 @click.argument("name")
 @click.argument("source")
-@click.option("--sha256", default="", help="What the file's SHA-256 must be.")
+@click.option("--sha256", default="", help="What the SHA-256 of a download must be.")
 @click.option("--pool", default="0", help="The pool it goes into.")
 @output.planned
 @output.as_json

@@ -38,6 +38,11 @@ def import_(core: Core, actor: Actor, body: Any) -> Any:
     access.require(actor, "images.manage")
     if bool(body.file) == bool(body.url):
         raise BadInput(f"cannot import image {body.name}: name either a file or a URL")
+    if body.file and body.sha256:
+        raise BadInput(
+            f"cannot import image {body.name}: only a download is compared with a SHA-256",
+            hint="compare the file before you import it: sha256sum FILE",
+        )
     args = body.model_dump() | {"owner": actor.id, "pool": pools.find(body.pool).id}
     return core.operations.submit(operations.ImportImage(), args, by=actor.id, plan=actor.plan, key=actor.key)
 

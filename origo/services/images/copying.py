@@ -1,5 +1,6 @@
 """Importing, flattening and growing: the steps that write a whole disk, or take a file from outside."""
 
+import shlex
 from pathlib import PurePosixPath
 
 from origo import client, disks
@@ -10,19 +11,26 @@ from origo.operations.base import Context
 from origo.operations.core import Core
 from origo.services import pools, quotas
 from origo.services.access import SYSTEM
+from origo.services.images import folders
 from origo.services.images.steps import ImageStep, Seal
 
 
 def source(core: Core, owner: str, file: str) -> str:
     """The path of a file that `owner` may import: one in the own import folder, or (the local socket) any path."""
+    if not file.isprintable():
+        raise BadInput(f"cannot import {ascii(file)}: there are characters in its name that cannot be printed")
     if owner == SYSTEM.id and file.startswith("/"):
         return file
     if PurePosixPath(file).name != file or file in (".", ".."):
         raise BadInput(f"cannot import {file}: it must be the name of a file in your import folder")
-    path = core.config.path("import", owner, file)
-    if not core.local.exists(path):
-        raise NotFound(f"cannot import {file}: there is no such file in {core.config.path('import', owner)}")
-    return path
+    folder = folders.path(core, owner)
+    if not core.local.exists(f"{folder}/{file}"):
+        how = shlex.join(["install", "-m", "0644", file, f"{folder}/"])
+        raise NotFound(
+            f"cannot import {file}: there is no such file in {folder}",
+            hint=f"an administrator can put it there: {how}",
+        )
+    return f"{folder}/{file}"
 
 
 def known_size(ctx: Context) -> int:

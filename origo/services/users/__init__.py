@@ -10,6 +10,7 @@ from origo.model import Image, Network, Server, Session, Stack, User, database
 from origo.operations.core import Core
 from origo.services import access, listing
 from origo.services.access import SYSTEM, Actor
+from origo.services.images import folders
 from origo.services.users import passwords
 
 NAME = re.compile(r"(?![.-])[a-z0-9._@-]{1,64}")
@@ -52,6 +53,7 @@ def create(core: Core, actor: Actor, body: Any) -> dict[str, Any]:
         user = User.create(password=hashed, **values)
         core.events.emit("user.created", "users", user.id, owner=user.id, name=user.name)
         link = "" if hashed else passwords.new_link(core, user)
+    folders.make(core, user.id)
     return show_row(user) | {"setup": link}
 
 
@@ -91,6 +93,7 @@ def delete(core: Core, actor: Actor, id: str) -> None:
             )
         user.delete_instance()
         core.events.emit("user.deleted", "users", user.id, name=user.name)
+    folders.remove(core, user.id)
 
 
 def find(actor: Actor, key: str, action: str) -> User:

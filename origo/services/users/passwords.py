@@ -9,6 +9,7 @@ from origo.model import Session, Ticket, User, database
 from origo.operations.core import Core
 from origo.services import access, engine, users
 from origo.services.access import SYSTEM, Actor
+from origo.services.images import folders
 
 SHORTEST, LONGEST = 10, 200
 LINK_SECONDS = 24 * 3600
@@ -115,6 +116,7 @@ def set_up(core: Core, ticket: str, name: str, password: str) -> User:
             user = User.create(name=name, role="admin")
             core.events.emit("user.created", "users", user.id, owner=user.id, name=user.name)
         _set(core, user, password_hash)
+    folders.make(core, user.id)
     return user
 
 
