@@ -35,26 +35,28 @@ def say(operation: Mapping[str, Any], name: str) -> str:
 
 
 def _await_off(noun: str, path: str) -> None:
-    """Wait until what was asked to shut down has. Raises Unavailable when it has not after a minute, or on Ctrl-C."""
+    """Wait until what was asked to shut down has. Raises Unavailable on Ctrl-C, or when none has for a minute."""
     here = client.connect()
-    end = time.monotonic() + SHUTDOWN_SECONDS
     thing = here.get(path)
-    named = f"{noun} {thing['name']}"
+    up, since = _still_up(thing), time.monotonic()
     console = Console(stderr=True, quiet=not sys.stderr.isatty())
-    with console.status(f"waiting for {named} to shut down"), contextlib.suppress(KeyboardInterrupt):
-        while time.monotonic() < end:
-            if thing["power"] == "stopped" or not _is_to_stop(thing):
-                return
+    with console.status("") as status, contextlib.suppress(KeyboardInterrupt):
+        while up and time.monotonic() - since < SHUTDOWN_SECONDS:
+            status.update(f"waiting for {' and '.join(up)} to shut down")
             time.sleep(LOOK_SECONDS)
-            thing = here.get(path)
-    raise Unavailable(
-        f"cannot say when {named} stops: it was asked to shut down and has not yet",
-        hint="it may still do so; `origo servers poweroff` turns the power off, whatever the guest does",
-    )
+            before, up = up, _still_up(here.get(path))
+            since = since if up == before else time.monotonic()
+    if up:
+        raise Unavailable(
+            f"cannot say when {noun} {thing['name']} stops: {' and '.join(up)} was asked to shut down and has not yet",
+            hint="it may still do so; `origo servers poweroff` turns the power off, whatever the guest does",
+        )
 
 
-def _is_to_stop(thing: Thing) -> bool:
-    return any(server["desired"] == "stopped" for server in thing.get("servers", [thing]))
+def _still_up(thing: Thing) -> list[str]:
+    """The servers of it that are to stop and have not."""
+    members = thing.get("servers", [thing])
+    return [server["name"] for server in members if server["power"] != "stopped" and server["desired"] == "stopped"]
 
 
 def _stack(stack: Thing) -> str:
