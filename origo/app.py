@@ -77,7 +77,7 @@ class App:
         self._attempt("front", self._open_front)
         self._attempt("power", self.follower.start)
         core.operations.start()
-        self._attempt("restore", lambda: power.restore(core))
+        self._attempt("restore", self.follower.restore)
         self._attempt("keeper", self.keeper.start)
         self.ready.set()
         _log.info("ready", home=str(self.home.path))

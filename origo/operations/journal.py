@@ -71,14 +71,17 @@ class Journal:
             OperationRow.delete().where(old).execute()
         return row
 
-    def begin(self, row: OperationRow) -> bool:
-        """Take a queued operation up; False if somebody cancelled it meanwhile."""
+    def begin(self, row: OperationRow, error: dict[str, Any] | None) -> bool:
+        """Take a queued operation up, backwards at once if there is an error; False if it was cancelled meanwhile."""
+        changes: dict[str, Any] = {"status": "running", "started": time.time(), "data": row.data}
+        if error is not None:
+            changes |= {"status": "undoing", "backwards": True, "error": error}
         with database.atomic():
-            now = time.time()
-            query = OperationRow.update(status="running", started=now, data=row.data)
+            query = OperationRow.update(**changes)
             if not query.where(OperationRow.id == row.id, OperationRow.status == "queued").execute():
                 return False
-            row.status, row.started = "running", now
+            for name, value in changes.items():
+                setattr(row, name, value)
             self._tell(row, "started")
         return True
 

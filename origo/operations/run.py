@@ -56,10 +56,8 @@ class Run:
         if self._row.status == "queued":
             # Looked at before it counts as begun: should the process end in between, it will be looked at again.
             error = self._guarded(self._look)
-            if around.stopping() or not around.journal.begin(self._row):
+            if around.stopping() or not around.journal.begin(self._row, error):
                 return None
-            if error is not None:
-                self._turn_back(error, 0)
         delay = None
         while self._row.status in ("running", "undoing") and delay is None and not around.stopping():
             around.progress.open(self._row)

@@ -106,6 +106,14 @@ def test_a_failed_check_ends_it_before_the_first_step(bench: Bench) -> None:
     assert bench.files() == [] and model.Label.select().count() == 0
 
 
+def test_what_its_check_refused_is_never_entered_as_begun(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: object) -> None:
+        raise OSError("the engine was killed before it could turn back")
+
+    monkeypatch.setattr(journal.Journal, "turn_back", cut_off)
+    assert bench.run(check="fail").status == "undone"
+
+
 def test_a_finish_that_fails_undoes_everything(bench: Bench) -> None:
     row = bench.run(finish="fail")
     assert row.status == "undone" and bench.files() == [] and model.Label.select().count() == 0

@@ -1,6 +1,7 @@
 """After a start of the daemon servers do what they are to do, each started once; what is undone is as it was found."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ def fail(core: Core, method: str) -> None:
 def after(core: Core, *rows: Any) -> list[str]:
     """How they end."""
     return [core.operations.wait(row.id, 20).status for row in rows]
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def started() -> list[OperationRow]:
@@ -210,3 +218,72 @@ def test_a_server_that_was_deleted_right_after_its_start_leaves_no_connection(as
     asleep.operations.start()
     assert after(asleep, on, gone) == ["done", "done"]
     assert not Connection.select().where(Connection.active).exists()
+
+
+def test_a_guest_that_was_started_while_it_shut_down_is_started_again(core: Core) -> None:
+    daemon_starts(core)
+    kinds.run(core, operations.ShutdownServer(), server=only().id, owner=OWNER)
+    kinds.run(core, operations.StartServer(), server=only().id, owner=OWNER)
+    driver(core)._shut_down(only().id)
+    daemon_starts(core)
+    assert after(core, *started()) == ["done", "done"]
+    assert (driver(core).state(only().id), only().desired) == (Power.RUNNING, "running")
+
+
+def test_a_guest_that_ends_long_after_that_does_so_by_itself(core: Core) -> None:
+    daemon_starts(core)
+    kinds.run(core, operations.ShutdownServer(), server=only().id, owner=OWNER)
+    row = kinds.run(core, operations.StartServer(), server=only().id, owner=OWNER)
+    OperationRow.update(ended=row.ended - 3600).where(OperationRow.id == row.id).execute()
+    driver(core)._shut_down(only().id)
+    daemon_starts(core)
+    assert (only().power, only().desired) == ("stopped", "stopped")
+
+
+def test_guests_that_end_just_after_a_killed_stop_of_the_engine_come_back(core: Core) -> None:
+    Node.update(boot=shutdowns.ENDING).execute()
+    follower = power.Follower(core)
+    follower.start()
+    follower.restore()
+    driver(core)._shut_down(only().id)
+    wait_for(lambda: only().power == "stopped")
+    follower._began -= core.config["shutdown_seconds"]
+    follower.resync()
+    assert after(core, *started()) == ["done"]
+    follower.stop()
+
+
+def test_servers_of_a_node_that_was_not_reached_at_first_are_started_when_it_is(core: Core) -> None:
+    vanish(core)
+    Server.update(power="running").execute()
+    Node.update(boot="another").execute()
+    fail(core, "list")
+    follower = power.Follower(core)
+    follower.start()
+    follower.restore()
+    assert not started()
+    Path(core.config.path("hypervisor", "fail", "list")).unlink()
+    follower.resync()
+    assert after(core, *started()) == ["done"]
+    follower.stop()
+
+
+def test_a_node_without_its_driver_keeps_nobody_from_following_the_others(core: Core) -> None:
+    Node.create(name="absent", hypervisor="unheard-of")
+    follower = power.Follower(core)
+    follower.start()
+    driver(core).stop(only().id, force=True)
+    wait_for(lambda: only().power == "stopped")
+    follower.stop()
+
+
+def test_two_servers_never_get_one_name_by_changes_that_wait(asleep: Core) -> None:
+    rename = ask(asleep, operations.EditServer(), server=only().id, changes={"name": "shop"})
+    made = asleep.operations.submit(
+        operations.CreateServer(),
+        kinds.wanted_server() | {"name": "shop", "disks": [], "ports": []},
+        by=OWNER,
+    )
+    asleep.operations.start()
+    assert after(asleep, rename, made) == ["undone", "done"]
+    assert Server.select().where(Server.name == "shop").count() == 1

@@ -12,6 +12,7 @@ from origo.model import Issue, Server
 from origo.operations.core import Core
 from origo.services import nodes
 from origo.services.servers import power, shutdowns
+from origo.services.servers.operations import EditServer
 from origo.services.stacks.operations import StopStack
 from tests.functional import kinds
 
@@ -105,3 +106,11 @@ def test_a_stop_of_the_engine_keeps_the_order_and_leaves_time_for_every_level(co
     assert asked(core) == ["database", "queue", "web"]
     assert told(core)[-1] == "waiting for database to shut down, 0 s of 0"
     watch.close()
+
+
+def test_a_guest_is_asked_again_even_if_something_else_was_done_with_it_since(core: Core) -> None:
+    stop(core)
+    web = Server.get(Server.name == "web")
+    kinds.run(core, EditServer(), server=web.id, changes={"cpus": 2}, **kinds.MINE)
+    shutdowns.Shutdowns(core, 60).remind()
+    assert asked(core) == ["queue", "web"]

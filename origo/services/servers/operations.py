@@ -218,12 +218,16 @@ class EditServer(ServerOperation):
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)
         server = Server.get_by_id(ctx.args["server"])
-        changes = ctx.args["changes"]
-        if changes.get("name", server.name) != server.name:
-            listing.check_free(Server, "server", changes["name"], server.owner_id)
+        self.check_name(ctx, server)
         cost = self.cost(ctx)
         quotas.promise(ctx, server.owner_id, f"edit server {server.name}", memory_mb=cost.memory_mb, cpus=cost.cpus)
         self.admit_more(ctx, server, cost)
+
+    def check_name(self, ctx: Context, server: Server) -> None:
+        """Raise Conflict when another server of the owner has the name it is to have."""
+        name = ctx.args["changes"].get("name", server.name)
+        if name != server.name:
+            listing.check_free(Server, "server", name, server.owner_id)
 
     def admit_more(self, ctx: Context, server: Server, cost: Cost) -> None:
         """Raise NoRoom when the server runs and its node lacks the memory it is to have."""
@@ -244,7 +248,8 @@ class EditServer(ServerOperation):
     def finish(self, ctx: Context) -> None:
         server, cost = Server.get_by_id(ctx.args["server"]), self.cost(ctx)
         what = f"edit server {server.name}"
-        # Once more: another edit of the same server may have come first.
+        # Once more: another edit of the same server, or one of that name, may have come first.
+        self.check_name(ctx, server)
         quotas.check(server.owner_id, what, memory_mb=cost.memory_mb, cpus=cost.cpus, besides=ctx.id)
         self.admit_more(ctx, server, cost)
         Server.update(**ctx.args["changes"]).where(Server.id == ctx.args["server"]).execute()

@@ -35,19 +35,25 @@ class Follower:
         """Set while the engine itself shuts guests down: what they were to do stays as it was."""
         self._events: queue.SimpleQueue[StateEvent | None] = queue.SimpleQueue()
         self._shutdowns = shutdowns.Shutdowns(core, core.config["shutdown_seconds"])
-        self._watches: list[Watch] = []
+        self._watches: dict[str, Watch] = {}
+        self._asking = threading.Lock()
+        self._began = time.monotonic()
+        self._restored = False
         self._thread = threading.Thread(target=self._run, name="power", daemon=True)
 
     def start(self) -> None:
         """Follow every node from now on; what changed meanwhile is found out first."""
         self._thread.start()
-        for node in Node.select():
-            self._watches.append(nodes.hypervisor(self.core, node).watch(self._events.put))
         self.resync()
+
+    def restore(self) -> None:
+        """Let every server do what it is to do, now and whenever a node is reached for the first time."""
+        restore(self.core)
+        self._restored = True
 
     def stop(self) -> None:
         """Stop following."""
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.close()
         self._events.put(None)
         if self._thread.is_alive():
@@ -55,14 +61,21 @@ class Follower:
 
     def resync(self) -> None:
         """Ask every hypervisor what all servers do."""
-        for node in Node.select():
-            try:
-                self._ask(node)
-            except OrigoError as error:
-                _log.warning("cannot ask a hypervisor", node=node.name, error=error.message)
+        fresh = False
+        with self._asking:
+            for node in list(Node.select()):
+                try:
+                    fresh |= self._ask(node)
+                except OrigoError as error:
+                    _log.warning("cannot ask a hypervisor", node=node.name, error=error.message)
+        if fresh and self._restored:
+            restore(self.core)
 
-    def _ask(self, node: Node) -> None:
+    def _ask(self, node: Node) -> bool:
+        """Ask one, and follow it from now on; whether that is the first time since its machine booted."""
         driver = nodes.hypervisor(self.core, node)
+        if node.id not in self._watches:
+            self._watches[node.id] = driver.watch(self._events.put)
         found = driver.list()
         boot = nodes.boot(self.core, node)
         columns = (Server.id, Server.power, Server.stack)
@@ -72,8 +85,15 @@ class Follower:
                 known = row.id in found and node.boot == boot and not wishes.at_work(row)
                 reason = driver.reason(row.id) if known and isinstance(driver, Reasons) else ""
                 self._note(StateEvent(row.id, state, reason))
-        if node.boot != boot and not self.stopping:
-            Node.update(boot=boot).where(Node.id == node.id).execute()
+        if node.boot == boot or self._is_ending(node):
+            return False
+        Node.update(boot=boot).where(Node.id == node.id).execute()
+        return True
+
+    def _is_ending(self, node: Node) -> bool:
+        """Whether guests end because the engine wants it, perhaps one that was killed a moment ago."""
+        recent = time.monotonic() - self._began < self.core.config["shutdown_seconds"]
+        return self.stopping or (node.boot == shutdowns.ENDING and recent)
 
     def _run(self) -> None:
         asked = reminded = time.monotonic()
@@ -102,17 +122,20 @@ class Follower:
         model.database.close()
 
     def _note(self, event: StateEvent) -> None:
-        if event.state is Power.STOPPED and not self._is_stopped(event.id):
+        row = Server.get_or_none(Server.id == event.id)
+        if row is None or (event.state is Power.STOPPED and not self._is_stopped(row)):
             return
-        by_itself = event.reason == "shutdown" and not self.stopping
-        if states.record(self.core, event.id, event.state, by_itself=by_itself):
+        ended = event.reason == "shutdown" and not self._is_ending(row.node)
+        again = ended and wishes.started_amid(row, self.core.config["shutdown_seconds"])
+        if states.record(self.core, row.id, event.state, by_itself=ended and not again):
             self._connections(event)
+            if again:
+                _start(self.core, row)
 
-    def _is_stopped(self, server: str) -> bool:
+    def _is_stopped(self, row: Server) -> bool:
         """Whether it is stopped now: the event may be old, and the server have been started since."""
-        row = Server.get_or_none(Server.id == server)
         try:
-            return row is None or nodes.hypervisor(self.core, row.node).state(server) is Power.STOPPED
+            return nodes.hypervisor(self.core, row.node).state(row.id) is Power.STOPPED
         except NotFound:
             return True
 

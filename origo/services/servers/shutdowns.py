@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from origo import log
 from origo.contracts import Power
 from origo.errors import OrigoError
-from origo.model import Issue, Node, OperationRow, Server
+from origo.model import Issue, Node, Server
 from origo.operations.core import Core
 from origo.services import issues, nodes
-from origo.services.servers import steps
+from origo.services.servers import steps, wishes
 
 _log = log.get("shutdowns")
 
@@ -18,6 +18,8 @@ AGAIN_SECONDS = 10
 LOOK_SECONDS = 0.2
 ASKED = ("servers.shutdown", "stacks.stop")
 ISSUE = "shutdown/"
+ENDING = "ending"
+"""Instead of a node's boot: the engine itself shuts its guests down, or did when it was killed."""
 
 
 class Shutdowns:
@@ -85,7 +87,7 @@ def leading(servers: Sequence[Server]) -> list[Server]:
 
 def shut_down_all(core: Core, seconds: float) -> None:
     """Shut every guest down, each level of a stack in its share of `seconds`, and power off what still runs then."""
-    Node.update(boot="").execute()  # from now on a guest that ends does not do so by itself
+    Node.update(boot=ENDING).execute()
     running = list(Server.select().where(Server.power != "stopped"))
     levels = {(server.stack_id, server.position) for server in running if server.stack_id}
     stacks = [stack for stack, _ in levels]
@@ -103,9 +105,8 @@ def shut_down_all(core: Core, seconds: float) -> None:
 
 
 def _is_asked(server: Server) -> bool:
-    """Whether a shutdown is what was done last with it or its stack."""
-    about = OperationRow.target.in_([server.id, server.stack_id or server.id])
-    last = OperationRow.select().where(about).order_by(OperationRow.id.desc()).first()
+    """Whether a shutdown is what was wanted of it last."""
+    last = wishes.last(server)
     return last is not None and last.status == "done" and last.kind in ASKED
 
 

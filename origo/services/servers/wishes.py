@@ -1,12 +1,17 @@
 """What servers are to do: `desired` counts all that was asked for, `settled` only what is done of it."""
 
+import time
 from collections.abc import Mapping
+from typing import Any
 
 from origo.model import OperationRow, Server
 from origo.operations.base import Context
 from origo.operations.journal import UNFINISHED
 
 FORWARD = ("queued", "running", "stuck")
+STARTS = ("servers.start", "stacks.start")
+MOST = 100
+"""How many operations are looked through for one that wanted the server to do something."""
 
 
 def ask(ctx: Context, wishes: Mapping[str, str]) -> None:
@@ -46,18 +51,35 @@ def at_work(server: Server) -> bool:
 
 def being_started() -> set[str]:
     """The servers that an unfinished operation starts."""
-    starts = OperationRow.kind.in_(("servers.start", "stacks.start")) & OperationRow.status.in_(UNFINISHED)
+    starts = OperationRow.kind.in_(STARTS) & OperationRow.status.in_(UNFINISHED)
     return {server for row in OperationRow.select().where(starts) for server in row.data["wishes"]}
+
+
+def last(server: Server) -> OperationRow | None:
+    """The last operation that wanted it to do something, and was not undone."""
+    return _last(server, OperationRow.status != "undone")
+
+
+def started_amid(server: Server, seconds: float) -> bool:
+    """Whether it was asked to start less than so long ago, while its guest was still shutting down."""
+    row = last(server)
+    if row is None or row.kind not in STARTS or row.status == "queued":
+        return False
+    known = next((one for one in row.data.get("servers", ()) if one["server"] == server.id), row.data)
+    recent = row.ended is None or abs(time.time() - row.ended) < seconds
+    return recent and not known["up"] and known["was"] not in ("stopped", "crashed")
 
 
 def _asked(server: Server, *, but: int = 0, among: tuple[str, ...] = FORWARD) -> str | None:
     """What the last operation of those that are not done yet wants of it."""
-    others = _about(server) & OperationRow.status.in_(among) & (OperationRow.id != but)
-    for row in OperationRow.select().where(others).order_by(OperationRow.id.desc()):
-        if server.id in row.data.get("wishes", {}):
-            return str(row.data["wishes"][server.id])
-    return None
+    row = _last(server, OperationRow.status.in_(among) & (OperationRow.id != but))
+    return None if row is None else str(row.data["wishes"][server.id])
 
 
-def _about(server: Server) -> object:
+def _last(server: Server, which: Any) -> OperationRow | None:
+    rows = OperationRow.select().where(_about(server) & which).order_by(OperationRow.id.desc()).limit(MOST)
+    return next((row for row in rows if server.id in row.data.get("wishes", {})), None)
+
+
+def _about(server: Server) -> Any:
     return OperationRow.target.in_([server.id, server.stack_id or server.id])
