@@ -172,6 +172,24 @@ def test_a_deleted_token_ends_at_once(world: World) -> None:
     assert world.ask("GET", "/api/v1/users/me", token=token).status == 401
 
 
+def test_a_token_is_ended_only_where_it_is_clear_which_one(world: World) -> None:
+    anna = world.user("anna")
+    tokens = [world.token(anna) for _ in range(2)]
+    answer = world.ask("DELETE", "/api/v1/users/me/tokens/test", token=tokens[0])
+    assert (answer.status, answer.error["hint"]) == (409, "use its id")
+    id = model.Token.get(secret=secrets.digest(tokens[1])).id
+    assert world.ask("DELETE", f"/api/v1/users/me/tokens/{id}", token=tokens[0]).status == 204
+    assert model.Token.get().secret == secrets.digest(tokens[0])
+
+
+def test_an_id_is_never_taken_for_a_name_that_somebody_has(world: World) -> None:
+    before, anna, after = (make(world, name) for name in ("bert", "anna", "carl"))
+    for other in (before, after):
+        world.root("PATCH", f"/api/v1/users/{other['id']}", {"name": anna["id"]})
+        assert world.root("GET", f"/api/v1/users/{anna['id']}").json["name"] == "anna"
+        assert world.root("DELETE", f"/api/v1/users/{other['id']}").status == 204
+
+
 def test_users_see_and_end_their_sessions(world: World) -> None:
     anna = world.user("anna")
     token = world.token(anna)

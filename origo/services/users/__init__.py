@@ -100,7 +100,8 @@ def find(actor: Actor, key: str, action: str) -> User:
     """The user of that id or name (`me`: the actor), whom the actor may see or change. Raises NotFound."""
     access.require(actor, action)
     wanted = actor.id if key == "me" else key
-    user: User | None = User.get_or_none((User.id == wanted) | (User.name == wanted))
+    # By the id first: nobody is meant by another's id who has it for a name.
+    user: User | None = User.get_or_none(User.id == wanted) or User.get_or_none(User.name == wanted)
     if user is None:
         raise NotFound(f"cannot find user {key}")
     access.require(actor, action, f"user {key}", owner=user.id)

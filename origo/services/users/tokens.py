@@ -40,10 +40,14 @@ def delete(core: Core, actor: Actor, id: str, token: str) -> None:
     """End a token at once."""
     user = users.find(actor, id, "users.self")
     with database.atomic():
-        mine = (Token.user == user) & ((Token.id == token) | (Token.name == token))
-        if not Token.delete().where(mine).execute():
+        mine = Token.select().where(Token.user == user)
+        found = list(mine.where(Token.id == token)) or list(mine.where(Token.name == token))
+        if not found:
             raise NotFound(f"cannot find token {token} of user {user.name}")
-        core.events.emit("token.deleted", "users", user.id, owner=user.id, token=token)
+        if len(found) > 1:
+            raise Conflict(f"cannot tell which token {token} is meant: several have that name", hint="use its id")
+        found[0].delete_instance()
+        core.events.emit("token.deleted", "users", user.id, owner=user.id, token=found[0].name)
 
 
 def owner_of(key: str) -> User | None:
