@@ -6,10 +6,10 @@ from origo.services.naming import Name
 
 
 class NetworkCreate(Model):
-    """A network of one's own; with `nat` its servers reach the world outside."""
+    """A network of one's own; with `nat` its servers reach the world outside (null: as the setting guests_nat says)."""
 
     name: Name
-    nat: bool = True
+    nat: bool | None = None
 
 
 ROUTES = [

@@ -29,10 +29,10 @@ def show(network: str, json_: bool) -> None:
 
 @group.command()
 @click.argument("name")
-@click.option("--nat/--no-nat", default=True, help="Whether its servers reach the world outside.")
+@click.option("--nat/--no-nat", default=None, help="Whether its servers reach the world outside.")
 @output.planned
 @output.as_json
-def create(name: str, nat: bool, plan: bool, json_: bool) -> None:
+def create(name: str, nat: bool | None, plan: bool, json_: bool) -> None:
     """Add a network."""
     answer = client.connect().post("/networks", {"name": name, "nat": nat}, plan=plan)
     output.change(answer, json_=json_, plan=plan)

@@ -22,6 +22,9 @@ TRUNK = {
 }
 """The built-in chains that lead to ours, by table: one jump each."""
 FIXED = {"ORIGO-FORWARD": ("-A ORIGO-FORWARD -j ORIGO-TO", "-A ORIGO-FORWARD -j ORIGO-FROM")}
+LINK_LOCAL = "169.254.0.0/16"
+"""Never routed, and no guest's to ask: on a rented machine its provider answers there, with the machine's own keys."""
+REFUSE = "-j REJECT --reject-with icmp-admin-prohibited"
 SHARED = {
     "filter": ("ORIGO-FORWARD", "ORIGO-TO", "ORIGO-FROM", "ORIGO-INPUT"),
     "nat": ("ORIGO-NAT",),
@@ -84,8 +87,8 @@ def branch(network: NetworkSpec) -> Branch:
             f"-A {to} -j DROP",
         ),
         out: (
-            *([f"-A {out} -s {subnet} -j ACCEPT"] if network.nat else []),
-            f"-A {out} -j REJECT --reject-with icmp-admin-prohibited",
+            *((f"-A {out} -d {LINK_LOCAL} {REFUSE}", f"-A {out} -s {subnet} -j ACCEPT") if network.nat else ()),
+            f"-A {out} {REFUSE}",
         ),
         host: (
             f"-A {host} -p udp -m udp --sport 68 --dport 67 -j ACCEPT",

@@ -1,6 +1,7 @@
 """What networks are promised: a plan, an event, an operation, a limit; and no server is left on one that goes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def test_a_plan_shows_the_subnet_and_changes_nothing(core: Core) -> None:
     plan = networks.delete(core, planning, "lan")
     assert plan.steps[0].lines[0].startswith("forget network lan: 10.1.1.0/24")
     assert count() == 2
+
+
+@pytest.mark.parametrize(("setting", "asked", "nat"), [(False, None, False), (True, None, True), (False, True, True)])
+def test_whether_a_network_leads_outside_is_as_the_engine_is_set_unless_it_is_said(
+    core: Core, setting: bool, asked: bool | None, nat: bool
+) -> None:
+    core.config = replace(core.config, values={**core.config.values, "guests_nat": setting})
+    row = networks.create(core, SYSTEM, NetworkCreate(name="lan", nat=asked))
+    core.operations.wait(row.id, 20)
+    assert networks.show(core, SYSTEM, "lan")["nat"] == nat
 
 
 def test_whoever_owns_a_network_is_told_when_it_comes_and_goes(core: Core) -> None:

@@ -38,7 +38,8 @@ def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
 def create(core: Core, actor: Actor, body: Any) -> Any:
     """Add a network of the actor's; its bridge is there as soon as a server is connected to it."""
     access.require(actor, "networks.manage")
-    args = body.model_dump() | {"owner": actor.id}
+    nat = core.config["guests_nat"] if body.nat is None else body.nat
+    args = {"name": body.name, "nat": nat, "owner": actor.id}
     return core.operations.submit(operations.CreateNetwork(), args, by=actor.id, plan=actor.plan, key=actor.key)
 
 

@@ -102,6 +102,13 @@ class Lab:
         )
         self.wait(lambda: self.reaches("", OUTSIDE, 8080))
 
+    def provider(self) -> str:
+        """Whom a rented machine asks for its keys: an address outside that only the machine itself shall reach."""
+        address = "169.254.169.254"
+        run("ip", "-n", "outside", "address", "add", f"{address}/32", "dev", "eth0")
+        run("ip", "route", "add", address, "dev", "up0")
+        return address
+
     def plug(self, connection: ConnectionSpec, *, mac: str = "") -> str:
         """A guest whose tap is plugged in as a hypervisor does it at start; returns its name."""
         name = f"guest-{connection.tap}"

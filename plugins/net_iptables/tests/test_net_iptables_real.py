@@ -101,6 +101,15 @@ def test_23_nat_lets_guests_out_and_can_be_switched_off_and_on(lab: Lab) -> None
         assert lab.pings(guest, "10.1.0.1")
 
 
+def test_23_what_only_the_machine_itself_is_told_is_not_outside(lab: Lab) -> None:
+    lab.outside()
+    provider = lab.provider()
+    lab.apply(desired(network(1, nat=True), connection(1, 5)))
+    guest = lab.manual(connection(1, 5), "10.1.0.1")
+    assert lab.reaches("", provider, 8080) and lab.reaches(guest, OUTSIDE, 8080)
+    assert not lab.reaches(guest, provider, 8080) and not lab.pings(guest, provider)
+
+
 def test_24_nobody_outside_reaches_a_guest_even_with_a_route(lab: Lab) -> None:
     lab.outside()
     lab.apply(desired(network(1, nat=True), connection(1, 5)))
