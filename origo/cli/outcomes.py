@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +42,7 @@ def _await_off(noun: str, path: str) -> None:
     console = Console(stderr=True, quiet=not sys.stderr.isatty())
     with console.status("") as status, contextlib.suppress(KeyboardInterrupt):
         while up and time.monotonic() - since < SHUTDOWN_SECONDS:
-            status.update(f"waiting for {' and '.join(up)} to shut down")
+            status.update(waiting(up, time.monotonic() - since))
             time.sleep(LOOK_SECONDS)
             before, up = up, _still_up(here.get(path))
             since = since if up == before else time.monotonic()
@@ -51,6 +51,11 @@ def _await_off(noun: str, path: str) -> None:
             f"cannot say when {noun} {thing['name']} stops: {' and '.join(up)} was asked to shut down and has not yet",
             hint="it may still do so; `origo servers poweroff` turns the power off, whatever the guest does",
         )
+
+
+def waiting(up: Sequence[str], seconds: float) -> str:
+    """For whom is waited, and how long already."""
+    return f"waiting for {' and '.join(up)} to shut down, {seconds:.0f} s of {SHUTDOWN_SECONDS}"
 
 
 def _still_up(thing: Thing) -> list[str]:

@@ -90,6 +90,11 @@ def test_json_and_a_failure_are_all_that_is_printed(run: Run) -> None:
     assert (failed.exit_code, failed.stdout) == (1, "")
 
 
+def test_who_waits_sees_for_whom_and_how_long() -> None:
+    said = outcomes.waiting(["web1", "queue1"], 12.3)
+    assert said == "waiting for web1 and queue1 to shut down, 12 s of 60"
+
+
 def test_a_shutdown_is_waited_for_and_one_that_does_not_come_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("servers", "create", "one", "--memory", "64M", "--disk", "1M")
     monkeypatch.setattr(outcomes, "SHUTDOWN_SECONDS", 0.5)

@@ -10,7 +10,8 @@ import pytest
 from origo.contracts import Power
 from origo.model import Issue, Server
 from origo.operations.core import Core
-from origo.services import nodes
+from origo.services import nodes, stacks
+from origo.services.access import SYSTEM
 from origo.services.servers import power, shutdowns
 from origo.services.servers.operations import EditServer
 from origo.services.stacks.operations import StopStack
@@ -63,6 +64,14 @@ def test_the_database_is_not_asked_while_those_that_were_started_after_it_are_up
     assert eventually(lambda: up(core) == {"database"})
     time.sleep(0.3)
     assert up(core) == {"database"}
+
+
+def test_a_stack_of_which_some_are_off_already_is_stopping_and_not_degraded(core: Core) -> None:
+    hear(core)
+    stop(core)
+    assert eventually(lambda: up(core) == {"database"})
+    Server.update(power="stopped").where(Server.name != "database").execute()
+    assert stacks.show(core, SYSTEM, kinds.stack())["power"] == "stopping"
 
 
 def test_it_is_asked_as_soon_as_they_are_down(core: Core) -> None:

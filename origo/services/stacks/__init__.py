@@ -101,11 +101,11 @@ def show_row(core: Core, stack: Stack, powers: list[tuple[str, str]] | None) -> 
 def _power(members: list[tuple[str, str]]) -> str:
     """What a stack does: running, stopped, stopping, starting, or degraded when its servers disagree."""
     powers = {power for power, _ in members}
+    if all(desired == "stopped" for _, desired in members):
+        return "stopped" if powers <= {"stopped"} else "stopping"
     if powers == {"running"}:
-        return "stopping" if all(desired == "stopped" for _, desired in members) else "running"
-    if powers <= {"stopped"}:
-        return "stopped" if all(desired == "stopped" for _, desired in members) else "starting"
-    return "degraded"
+        return "running"
+    return "starting" if powers == {"stopped"} else "degraded"
 
 
 def _powers(stacks: list[str]) -> dict[str, list[tuple[str, str]]]:
