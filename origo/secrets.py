@@ -28,6 +28,8 @@ from origo.errors import OrigoError, TooMany
 
 HASHES_AT_ONCE = 2
 """Each takes 64 MiB while it runs, so a flood of log-ins must not run side by side."""
+HASHES_IN_LINE = 16
+"""Who waits holds a thread, and a flood of log-ins must leave most of them to others."""
 HASH_PATIENCE = 5.0
 CERTIFICATE_DAYS = 397
 RENEW_DAYS = 30
@@ -50,6 +52,7 @@ class Secrets:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self.folder = folder
+        self._line = threading.BoundedSemaphore(HASHES_IN_LINE)
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
         self._fernet = Fernet(self._kept("seal.key", Fernet.generate_key))
         self._digest_key = self._kept("digest.key", lambda: os.urandom(32))
@@ -107,12 +110,18 @@ class Secrets:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._hashing.acquire(timeout=HASH_PATIENCE):
-            raise TooMany("cannot check the password: too many log-ins at once", hint="try again in a moment")
+        crowd = TooMany("cannot check the password: too many log-ins at once", hint="try again in a moment")
+        if not self._line.acquire(blocking=False):
+            raise crowd
         try:
-            yield
+            if not self._hashing.acquire(timeout=HASH_PATIENCE):
+                raise crowd
+            try:
+                yield
+            finally:
+                self._hashing.release()
         finally:
-            self._hashing.release()
+            self._line.release()
 
     def _kept(self, name: str, make: Callable[[], bytes]) -> bytes:
         path = self.folder / name

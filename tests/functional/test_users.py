@@ -275,6 +275,42 @@ def test_guessing_is_slowed_down_for_that_name_from_that_address_alone(world: Wo
         sessions.log_in(world.core, throttle, "bert", "wrong", "1.2.3.4")
 
 
+def test_the_addresses_of_one_ipv6_network_are_one(world: World) -> None:
+    throttle = Throttle()
+    for number in range(FREE + 1):
+        with pytest.raises(NotLoggedIn):
+            sessions.log_in(world.core, throttle, "anna", "wrong", f"2001:db8::{number}")
+    with pytest.raises(TooMany):
+        sessions.log_in(world.core, throttle, "anna", "wrong", "2001:db8::ffff:1")
+    with pytest.raises(NotLoggedIn):
+        sessions.log_in(world.core, throttle, "anna", "wrong", "2001:db8:1::1")
+
+
+def test_a_flood_of_log_ins_is_turned_away_at_once_and_others_still_get_in(world: World) -> None:
+    world.user("anna", password="correct horse battery")
+    throttle = Throttle()
+    took, said = [], []
+
+    def guess(number: int) -> None:
+        started = time.monotonic()
+        try:
+            sessions.log_in(world.core, throttle, f"name{number}", "wrong", "6.6.6.6")
+        except (NotLoggedIn, TooMany) as error:
+            said.append(error.code)
+        finally:
+            took.append(time.monotonic() - started)
+            model.database.close()
+
+    flood = [threading.Thread(target=guess, args=(number,)) for number in range(60)]
+    for thread in flood:
+        thread.start()
+    sessions.log_in(world.core, throttle, "anna", "correct horse battery", "1.2.3.4")
+    for thread in flood:
+        thread.join()
+    assert said.count("too-many") > 30 and len(said) == 60
+    assert sorted(took)[30] < 1, "half of them were turned away without holding a thread"
+
+
 def test_no_secret_is_ever_in_an_event(world: World) -> None:
     made = make(world, "anna", password="correct horse battery")
     token = world.root("POST", "/api/v1/users/anna/tokens", {"name": "x"}).json["secret"]
