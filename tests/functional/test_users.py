@@ -14,7 +14,7 @@ from origo import model, secrets
 from origo.errors import Forbidden, NotLoggedIn, TooMany
 from origo.services import sessions
 from origo.services.sessions import entering
-from origo.services.sessions.throttle import FREE, Throttle
+from origo.services.throttle import FREE, Throttle
 from origo.services.users import passwords
 from origo.web.streams import WELCOME_SECONDS
 
@@ -149,6 +149,14 @@ def test_users_change_their_own_password_only_with_the_present_one(world: World)
     right = new | {"current": "the old password"}
     assert world.ask("PUT", "/api/v1/users/me/password", right, token=token).status == 204
     sessions.log_in(world.core, Throttle(), "anna", "the new password", "")
+
+
+def test_who_sits_at_a_log_in_of_another_cannot_guess_the_password_by_changing_it(world: World) -> None:
+    token = world.token(world.user("anna", password="the old password"))
+    body = {"password": "correct horse battery", "current": "wrong"}
+    answers = [world.ask("PUT", "/api/v1/users/me/password", body, token=token) for _ in range(FREE + 2)]
+    assert [answer.status for answer in answers] == [400] * (FREE + 1) + [429]
+    assert answers[-1].error["message"] == "cannot set the password: too many failed attempts"
 
 
 def test_a_token_is_shown_once_and_works_until_it_ends(world: World) -> None:

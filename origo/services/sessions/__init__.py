@@ -9,7 +9,7 @@ from origo.model import Session, Ticket, User, database
 from origo.operations.core import Core
 from origo.services import listing, users
 from origo.services.access import NOBODY, Actor
-from origo.services.sessions.throttle import Throttle
+from origo.services.throttle import Throttle
 from origo.services.users import tokens
 
 SESSION_SECONDS = 7 * 86400

@@ -10,10 +10,12 @@ from origo.operations.core import Core
 from origo.services import access, engine, users
 from origo.services.access import SYSTEM, Actor
 from origo.services.images import folders
+from origo.services.throttle import Throttle
 
 SHORTEST, LONGEST = 10, 200
 LINK_SECONDS = 24 * 3600
 SETUP = "setup"
+_presents = Throttle("set the password")
 
 
 def change(core: Core, actor: Actor, id: str, body: Any) -> None:
@@ -21,8 +23,11 @@ def change(core: Core, actor: Actor, id: str, body: Any) -> None:
     user = users.find(actor, id, "users.self")
     if user.id == SYSTEM.id:
         raise Forbidden("cannot set a password for user system: it is the engine itself")
-    if user.id == actor.id and user.password and not core.secrets.verify_password(body.current, user.password):
-        raise BadInput("cannot set the password: the present one is wrong")
+    if user.id == actor.id and user.password:
+        with _presents.attempt("", user.id) as attempt:
+            if not core.secrets.verify_password(body.current, user.password):
+                raise BadInput("cannot set the password: the present one is wrong")
+            attempt.succeeded()
     _set(core, user, hashed(core, user.name, body.password))
 
 

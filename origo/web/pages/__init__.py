@@ -9,7 +9,7 @@ from bottle import HTTPResponse
 
 from origo.errors import NotFound, NotLoggedIn, OrigoError
 from origo.model import database
-from origo.services.sessions.throttle import Throttle
+from origo.services.throttle import Throttle
 from origo.web import answers, doors
 from origo.web.application import Application
 from origo.web.pages import entrance, stacks, work

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from origo.errors import BadInput, Forbidden, NotFound, OrigoError
 from origo.services import sessions
 from origo.services.sessions import entering
-from origo.services.sessions.throttle import Throttle
+from origo.services.throttle import Throttle
 from origo.services.users import UserName, passwords
 from origo.web import answers
 from origo.web.pages.visit import Visit, local, quoted

@@ -1,4 +1,4 @@
-"""Log-ins that fail are slowed down, for one name from one address, so that nobody locks out anybody else."""
+"""Guesses at passwords are slowed down, for one name from one address, so that nobody locks out anybody else."""
 
 import ipaddress
 import threading
@@ -42,7 +42,9 @@ class Attempt:
 class Throttle:
     """Counts failures in memory, for each name from each address."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "log in") -> None:
+        """`what` completes the sentence "cannot …"."""
+        self.what = what
         self._lock = threading.Lock()
         self._failures: OrderedDict[tuple[str, str], Failures] = OrderedDict()
         self._going: Counter[str] = Counter()
@@ -69,7 +71,9 @@ class Throttle:
         with self._lock:
             if self._going[key[1]] >= AT_ONCE:
                 raise TooMany(
-                    "cannot log in: too many attempts at once", hint="try again in a moment", details={"retry_after": 1}
+                    f"cannot {self.what}: too many attempts at once",
+                    hint="try again in a moment",
+                    details={"retry_after": 1},
                 )
             self._count(key)
             self._going[key[1]] += 1
@@ -84,7 +88,7 @@ class Throttle:
         if now < failures.until:
             wait = int(failures.until - now) + 1
             raise TooMany(
-                "cannot log in: too many failed attempts",
+                f"cannot {self.what}: too many failed attempts",
                 hint=f"try again in {wait} seconds",
                 details={"retry_after": wait},
             )
