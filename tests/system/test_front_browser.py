@@ -120,6 +120,22 @@ def test_a_page_that_is_not_up_yet_appears_by_itself_in_the_frame(
         frame.get_by_role("heading", name="Here I am").wait_for(timeout=20_000)
 
 
+def test_a_stacks_page_cannot_lead_the_engines_tab_elsewhere(context: BrowserContext, front: Front, anna: User) -> None:
+    stack = front.stack(anna, "leader", "10.7.0.10")
+    lead = f"top.location = 'http://{host(stack)}/false-log-in'"
+    text = f'<!doctype html><button onclick="{lead}">Lead</button><a target=_top href=/false>Away</a><b>still here</b>'
+    with guest("10.7.0.10", page=text):
+        page = context.new_page()
+        log_in(page, "anna")
+        page.get_by_role("link", name="leader", exact=True).click()
+        frame = page.frame_locator("iframe")
+        for name in ("Lead", "Away"):
+            frame.get_by_text(name).click()
+            page.wait_for_timeout(500)
+            assert page.url == f"http://{ENGINE}/stacks/{stack.id}"
+        assert frame.get_by_text("still here").count() == 1
+
+
 def test_the_set_up_link_makes_the_first_administrator_and_works_once(context: BrowserContext, front: Front) -> None:
     link = passwords.setup_link(front.core, SYSTEM)["url"].replace(":8080", ":18080")
     page = context.new_page()

@@ -13,6 +13,11 @@ from origo.web.pages.visit import Visit
 
 REFRESH = 2
 SHOWN = 200
+SANDBOX = (
+    "allow-scripts allow-same-origin allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals "
+    "allow-downloads allow-pointer-lock"
+)
+"""What a stack's page may do in our frame: all but to lead the engine's own tab elsewhere, say to a false log-in."""
 BUSY = ("queued", "running", "undoing")
 VERBS = {"start": stacks.start, "stop": stacks.stop, "delete": stacks.delete, "undelete": stacks.undelete}
 
@@ -65,7 +70,7 @@ def show(visit: Visit, id: str) -> HTTPResponse:
     """A stack's own page, in a frame of ours."""
     stack = stacks.show(visit.core, visit.actor, id)
     inside = visit.way.sibling(stack["label"])
-    return visit.show("stack.html", title=stack["name"], stack=stack, frames=inside, wide=True)
+    return visit.show("stack.html", title=stack["name"], stack=stack, frames=inside, sandbox=SANDBOX, wide=True)
 
 
 def delete_form(visit: Visit, id: str) -> HTTPResponse:
