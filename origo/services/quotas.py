@@ -22,11 +22,11 @@ def check(owner: str, what: str, *, besides: int = 0, **wanted: int) -> None:
     """
     user = User.get_by_id(owner)
     for resource, more in wanted.items():
-        name, shown, rows = RESOURCES[resource]
+        name, shown, _ = RESOURCES[resource]
         limit = getattr(user, f"quota_{resource}")
         if limit is None or more <= 0:
             continue
-        used = (rows(owner).scalar() or 0) + _promised(owner, resource, besides)
+        used = _used(owner, resource, besides)
         if used + more > limit:
             raise QuotaExceeded(
                 f"cannot {what}: it takes {shown(more)}, "
@@ -36,6 +36,12 @@ def check(owner: str, what: str, *, besides: int = 0, **wanted: int) -> None:
             )
 
 
+def left(owner: str, resource: str) -> int | None:
+    """How much more of a resource `owner` may use; None without a quota."""
+    limit: int | None = getattr(User.get_by_id(owner), f"quota_{resource}")
+    return None if limit is None else max(0, limit - _used(owner, resource, 0))
+
+
 def promise(ctx: Context, owner: str, what: str, **wanted: int) -> None:
     """Check, and count it as used from now on: for an operation whose rows take it only at its end.
 
@@ -43,6 +49,11 @@ def promise(ctx: Context, owner: str, what: str, **wanted: int) -> None:
     """
     check(owner, what, **wanted)
     ctx.data["promised"] = {resource: more for resource, more in wanted.items() if more > 0}
+
+
+def _used(owner: str, resource: str, besides: int) -> int:
+    rows = RESOURCES[resource][2](owner)
+    return (rows.scalar() or 0) + _promised(owner, resource, besides)
 
 
 def _promised(owner: str, resource: str, besides: int) -> int:

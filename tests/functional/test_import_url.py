@@ -39,6 +39,18 @@ def test_a_disk_behind_a_url_becomes_an_image(core: Core, httpserver: HTTPServer
     assert not left(core)
 
 
+def test_a_download_ends_where_the_quota_does(core: Core, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/huge.raw").respond_with_data(b"x" * (4 << 20))
+    ada = model.User.create(name="ada", quota_disk_bytes=1 << 20)
+    url = httpserver.url_for("/huge.raw")
+    args = wanted(httpserver) | {"url": url, "sha256": "", "owner": ada.id}
+    row = core.operations.submit(operations.ImportImage(), args, by=kinds.MINE["owner"])
+    row = core.operations.wait(row.id, 20)
+    assert (row.status, row.error["code"]) == ("undone", "no-room")
+    assert row.error["message"] == f"cannot download {url}: there is room for 2 MiB only"
+    assert not left(core)
+
+
 def test_a_file_with_another_digest_is_not_taken(core: Core, httpserver: HTTPServer) -> None:
     args = wanted(httpserver, sha256="0" * 64)
     row = core.operations.submit(operations.ImportImage(), args, by=kinds.MINE["owner"])

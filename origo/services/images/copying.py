@@ -38,6 +38,8 @@ def known_size(ctx: Context) -> int:
     return ctx.core.local.stat(ctx.data["source"]).size_bytes if ctx.data["source"] else 0
 
 
+FILE_BYTES = 1 << 20
+"""What a disk's file may have besides its data, and a sixty-fourth of them."""
 NOBODY = "nobody"
 """Who looks at files from outside: somebody without any right here."""
 
@@ -78,7 +80,7 @@ class Fetch(ImageStep):
             ctx.args["url"],
             self.target(ctx),
             sha256=ctx.args["sha256"],
-            room_bytes=ctx.core.local.space(ctx.core.config.path("incoming")).free_bytes,
+            room_bytes=self._room(ctx),
             private=ctx.by == SYSTEM.id,
         )
         # Who examines it has no rights here, and nobody else comes through the folder above.
@@ -86,6 +88,12 @@ class Fetch(ImageStep):
 
     def undo(self, ctx: Context) -> None:
         ctx.core.local.remove(self.target(ctx))
+
+    def _room(self, ctx: Context) -> int:
+        """No more than the owner may have as a disk, with what a file has besides; and never all that is free there."""
+        free = ctx.core.local.space(ctx.core.config.path("incoming")).free_bytes * 9 // 10
+        mine = quotas.left(self.row().owner_id, "disk_bytes")
+        return free if mine is None else min(free, mine + mine // 64 + FILE_BYTES)
 
 
 class Convert(ImageStep):
