@@ -9,7 +9,7 @@ class Node(NounRow):
     """`address` is empty for this machine, else what ssh connects to. `facts` is what its hypervisor said last.
 
     `boot` is the boot of the machine in which its servers were followed last: while it is the same, a guest that ended
-    did so by itself. From the moment the engine ends them it is `ending`.
+    did so by itself. While the engine ends them it is `ending`, and empty afterwards.
     """
 
     name = peewee.CharField(unique=True, collation="NOCASE")

@@ -142,12 +142,21 @@ def test_after_a_boot_of_the_machine_every_server_is_started_again(core: Core) -
     assert after(core, *started()) == ["done"]
 
 
-def test_a_guest_that_the_engine_shut_down_is_started_again_even_if_the_engine_was_killed_meanwhile(core: Core) -> None:
+def test_a_guest_that_the_engine_shut_down_is_started_again_and_has_no_wish_of_its_own(core: Core) -> None:
     daemon_starts(core)
     Path(core.config.path("hypervisor", "deaf")).unlink()
     shutdowns.shut_down_all(core, 20)
     daemon_starts(core)
     assert (only().power, only().desired) == ("stopped", "running")
+
+
+def test_after_an_orderly_stop_a_guest_that_ends_by_itself_stays_down_from_the_first_moment(core: Core) -> None:
+    shutdowns.shut_down_all(core, 0.1)
+    driver(core).start(only().id)
+    daemon_starts(core)
+    driver(core)._shut_down(only().id)
+    daemon_starts(core)
+    assert (only().power, only().desired) == ("stopped", "stopped")
 
 
 def test_an_old_end_of_a_guest_does_not_count_while_it_is_being_started(core: Core) -> None:

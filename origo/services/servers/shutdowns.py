@@ -102,6 +102,7 @@ def shut_down_all(core: Core, seconds: float) -> None:
             nodes.hypervisor(core, server.node).stop(server.id, force=True)
         except OrigoError as error:
             _log.warning("cannot power a server off", server=server.id, error=error.message)
+    Node.update(boot="").execute()
 
 
 def _is_asked(server: Server) -> bool:
