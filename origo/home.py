@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from origo.errors import BadInput, Conflict
+from origo.errors import BadInput, Conflict, reason
 
 MARKER = ".origo-home"
 FOLDERS = {
@@ -47,8 +47,13 @@ class Home:
                 hint=f"name a folder whose path has at most {LONGEST} bytes",
             )
         self.path = path
-        make(path)
-        self._lock = os.open(path / MARKER, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            make(path)
+            self._lock = os.open(path / MARKER, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise BadInput(
+                f"cannot make {path} a home: {reason(error)}", hint="run it as root, and name a folder that it may have"
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

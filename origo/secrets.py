@@ -54,7 +54,13 @@ class Secrets:
         self.folder = folder
         self._line = threading.BoundedSemaphore(HASHES_IN_LINE)
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
-        self._fernet = Fernet(self._kept("seal.key", Fernet.generate_key))
+        try:
+            self._fernet = Fernet(self._kept("seal.key", Fernet.generate_key))
+        except ValueError:
+            raise OrigoError(
+                f"cannot use the key {folder / 'seal.key'}: it is damaged",
+                hint="put the file back from a backup: what was sealed with it is lost without",
+            ) from None
         self._digest_key = self._kept("digest.key", lambda: os.urandom(32))
         self._nobody = ""
 

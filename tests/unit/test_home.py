@@ -44,6 +44,12 @@ def test_a_path_that_would_be_read_otherwise_in_a_configuration_is_refused(tmp_p
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/null/x", "/proc/x"])
+def test_where_no_folder_can_be_made_is_said(path: str) -> None:
+    with pytest.raises(BadInput, match=f"cannot make {path} a home: [A-Z]"):
+        home.Home(Path(path))
+
+
 def test_letters_of_any_language_make_a_path(tmp_path: Path) -> None:
     path = tmp_path / "é_+@-"
     home.Home(path).release()

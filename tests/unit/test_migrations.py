@@ -10,7 +10,7 @@ import peewee
 import pytest
 
 from origo import model
-from origo.errors import Conflict, OrigoError
+from origo.errors import Conflict, OrigoError, Unavailable
 from origo.model.migrations import MIGRATIONS, migrate
 
 
@@ -66,6 +66,12 @@ def test_a_newer_database_is_refused_with_a_sentence(path: Path) -> None:
     with pytest.raises(Conflict, match="cannot open the database .*origo.db: it belongs to a newer version") as caught:
         migrate()
     assert "restore the copy" in caught.value.hint
+
+
+def test_a_file_that_is_no_database_is_said(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 500)
+    with pytest.raises(Unavailable, match="cannot open the database .*origo.db: file is not a database"):
+        migrate()
 
 
 def test_a_change_that_fails_leaves_the_database_as_it_was(path: Path) -> None:

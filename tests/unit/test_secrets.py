@@ -77,6 +77,12 @@ def test_hashes_do_not_pile_up_in_memory(vault: Secrets) -> None:
     assert most == secrets.HASHES_AT_ONCE
 
 
+def test_a_damaged_key_is_said(vault: Secrets) -> None:
+    (vault.folder / "seal.key").write_text("short")
+    with pytest.raises(OrigoError, match="cannot use the key .*seal.key: it is damaged"):
+        Secrets(vault.folder)
+
+
 def test_a_sealed_value_is_read_again_after_a_restart_and_only_with_its_key(vault: Secrets, tmp_path: Path) -> None:
     sealed = vault.seal("s3cret")
     assert "s3cret" not in sealed

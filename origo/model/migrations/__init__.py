@@ -13,7 +13,7 @@ from pathlib import Path
 
 import peewee
 
-from origo.errors import Conflict, OrigoError
+from origo.errors import Conflict, OrigoError, Unavailable
 from origo.model.base import database
 from origo.model.engine import Migration
 from origo.model.migrations import m0001_first
@@ -28,7 +28,8 @@ def migrate(changes: Sequence[tuple[str, Change]] = MIGRATIONS) -> list[str]:
     """Bring the connected database up to date; the names of the changes that were made.
 
     Before a database that is in use is changed, a copy is put beside it. Each change and its record are one
-    transaction, so that after a crash the rest is made at the next start. Raises Conflict if a newer program had it.
+    transaction, so that after a crash the rest is made at the next start. Raises Conflict if a newer program had it,
+    Unavailable for one that cannot be read.
     """
     applied = _applied()
     unknown = sorted(applied - {name for name, _ in changes})
@@ -46,9 +47,15 @@ def migrate(changes: Sequence[tuple[str, Change]] = MIGRATIONS) -> list[str]:
 
 
 def _applied() -> set[str]:
-    if not database.table_exists(Migration._meta.table_name):
-        return set()
-    return {row.name for row in Migration.select()}
+    try:
+        if not database.table_exists(Migration._meta.table_name):
+            return set()
+        return {row.name for row in Migration.select()}
+    except peewee.DatabaseError as error:
+        raise Unavailable(
+            f"cannot open the database {_file()}: {error}",
+            hint="if it is damaged, restore a copy: one that was made before an upgrade lies beside it",
+        ) from error
 
 
 def _apply(name: str, change: Change) -> None:
