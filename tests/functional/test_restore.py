@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from origo import model
 from origo.contracts import Power
-from origo.model import Connection, Node, OperationRow, Server
+from origo.model import Connection, Issue, Node, OperationRow, Server
 from origo.operations.base import Operation
 from origo.operations.core import Core
 from origo.services import nodes
-from origo.services.servers import operations, power, shutdowns
+from origo.services import stacks as stack_verbs
+from origo.services.access import SYSTEM
+from origo.services.servers import operations, outages, power, shutdowns
 from origo.services.stacks import operations as stacks
 from tests.functional import kinds
 
@@ -275,6 +278,38 @@ def test_servers_of_a_node_that_was_not_reached_at_first_are_started_when_it_is(
     follower.resync()
     assert after(core, *started()) == ["done"]
     follower.stop()
+
+
+def test_a_server_that_went_off_by_accident_is_an_issue_until_it_is_on_or_not_wanted(core: Core) -> None:
+    def said() -> list[str]:
+        return [issue.sentence for issue in Issue.select().where(Issue.ended.is_null())]
+
+    sentence = "cannot keep server web on: it went off, and nobody asked for that"
+    for operation in (operations.StartServer(), operations.PowerOffServer()):
+        vanish(core)
+        outages.look(core)
+        outages.look(core)
+        assert said() == [sentence]
+        kinds.run(core, operation, server=only().id, owner=OWNER)
+        outages.look(core)
+        assert not said()
+
+
+def test_a_server_that_is_about_to_be_started_is_no_issue(asleep: Core) -> None:
+    vanish(asleep)
+    power.restore(asleep)
+    outages.look(asleep)
+    assert not Issue.select().exists()
+
+
+def test_a_stack_is_starting_only_while_something_starts_it(asleep: Core) -> None:
+    stack = model.Stack.create(name="shop", owner=OWNER, label="shop-1", answers={}, state="ready")
+    Server.update(stack=stack).execute()
+    vanish(asleep)
+    powers = [stack_verbs.show(asleep, SYSTEM, stack.id)["power"]]
+    power.restore(asleep)
+    powers.append(stack_verbs.show(asleep, SYSTEM, stack.id)["power"])
+    assert powers == ["stopped", "starting"]
 
 
 def test_a_node_without_its_driver_keeps_nobody_from_following_the_others(core: Core) -> None:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from origo.contracts import ConsoleStream
-from origo.errors import OrigoError, TooMany
+from origo.errors import OrigoError, TooMany, Unavailable
 
 ACCEPT_SECONDS = 30
 MOST = 64
@@ -24,15 +24,29 @@ def offer(stream: ConsoleStream, folder: str) -> str:
     if not _open.acquire(blocking=False):
         stream.close()
         raise TooMany(f"cannot open one more console: {MOST} are open", hint="close one of them")
-    Path(folder).mkdir(mode=0o700, exist_ok=True)
     path = f"{folder}/{secrets.token_hex(8)}.sock"
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
-    Path(path).chmod(0o600)
-    listener.listen(1)
-    listener.settimeout(ACCEPT_SECONDS)
+    try:
+        listener = _listen(path)
+    except OSError as error:
+        stream.close()
+        _open.release()
+        raise Unavailable(f"cannot open the console: {error.strerror}: {path}") from error
     threading.Thread(target=_serve, args=(stream, listener, path), name="console", daemon=True).start()
     return path
+
+
+def _listen(path: str) -> socket.socket:
+    Path(path).parent.mkdir(mode=0o700, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        Path(path).chmod(0o600)
+        listener.listen(1)
+        listener.settimeout(ACCEPT_SECONDS)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _serve(stream: ConsoleStream, listener: socket.socket, path: str) -> None:

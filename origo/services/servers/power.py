@@ -12,7 +12,7 @@ from origo.model import Node, Server
 from origo.operations.core import Core
 from origo.services import networks, nodes
 from origo.services.access import SYSTEM
-from origo.services.servers import operations, shutdowns, states, wishes
+from origo.services.servers import operations, outages, shutdowns, states, wishes
 
 _log = log.get("power")
 
@@ -117,6 +117,8 @@ class Follower:
                     reminded = time.monotonic()
                     pause = shutdowns.AGAIN_SECONDS
                     self._shutdowns.remind()
+                    if self._restored:
+                        outages.look(self.core)
             except Exception:
                 _log.exception("cannot note a state", server=event.id)
         model.database.close()

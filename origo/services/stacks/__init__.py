@@ -10,7 +10,11 @@ from origo.operations.core import Core
 from origo.services import access, catalog, front, listing, servers
 from origo.services.access import Actor
 from origo.services.catalog import descriptor, questions
+from origo.services.servers import wishes
 from origo.services.stacks import operations
+
+Member = tuple[str, str, str]
+"""A server's id, what it does, and what it is to do."""
 
 
 def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
@@ -18,10 +22,11 @@ def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
     access.require(actor, "stacks.list")
     rows = Stack.select() if actor.admin else Stack.select().where(Stack.owner == actor.id)
     rows = rows.where(Stack.state == "trashed" if query.trash else Stack.state != "trashed")
-    found = listing.page(rows, Stack, query, lambda stack: show_row(core, stack, None))
+    found = listing.page(rows, Stack, query, lambda stack: show_row(core, stack))
     powers = _powers([item["id"] for item in found["items"]])
+    starting = wishes.being_started()
     for item in found["items"]:
-        item["power"] = _power(powers.get(item["id"], []))
+        item["power"] = _power(item["state"], powers.get(item["id"], []), starting)
     return found
 
 
@@ -30,8 +35,9 @@ def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
     access.require(actor, "stacks.list")
     stack = listing.find(Stack, "stack", id, actor)
     members = list(Server.select().where(Server.stack == stack).order_by(Server.position))
-    shown = show_row(core, stack, [(server.power, server.desired) for server in members])
-    return shown | {
+    powers = [(server.id, server.power, server.desired) for server in members]
+    return show_row(core, stack) | {
+        "power": _power(stack.state, powers, wishes.being_started()),
         "reachable": bool(stack.page) and stack.state == "ready" and front.answers(front.upstream(stack.label)),
         "answers": stack.answers,
         "servers": [servers.show_row(server) for server in members],
@@ -81,8 +87,8 @@ def purge(core: Core, actor: Actor, id: str) -> Any:
     return _change(core, actor, id, operations.PurgeStack())
 
 
-def show_row(core: Core, stack: Stack, powers: list[tuple[str, str]] | None) -> dict[str, Any]:
-    """A stack as its owner sees it; `page` is the path of its page on its own origin, or None."""
+def show_row(core: Core, stack: Stack) -> dict[str, Any]:
+    """A stack as its owner sees it, without its power; `page` is the path on its own origin, or None."""
     return {
         "id": stack.id,
         "name": stack.name,
@@ -92,27 +98,30 @@ def show_row(core: Core, stack: Stack, powers: list[tuple[str, str]] | None) -> 
         "host": f"{stack.label}.{core.config.host_name}",
         "page": stack.page and stack.page["path"],
         "state": stack.state,
-        "power": _power(powers or []),
         "created": stack.created,
         "trashed": stack.trashed,
     }
 
 
-def _power(members: list[tuple[str, str]]) -> str:
+def _power(state: str, members: list[Member], starting: set[str]) -> str:
     """What a stack does: running, stopped, stopping, starting, or degraded when its servers disagree."""
-    powers = {power for power, _ in members}
-    if all(desired == "stopped" for _, desired in members):
+    powers = {power for _, power, _ in members}
+    if all(desired == "stopped" for _, _, desired in members):
         return "stopped" if powers <= {"stopped"} else "stopping"
     if powers == {"running"}:
         return "running"
-    return "starting" if powers == {"stopped"} else "degraded"
+    if powers == {"stopped"}:
+        soon = state == "creating" or any(id in starting for id, _, _ in members)
+        return "starting" if soon else "stopped"
+    return "degraded"
 
 
-def _powers(stacks: list[str]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    rows: peewee.Query = Server.select(Server.stack, Server.power, Server.desired).where(Server.stack.in_(stacks))
+def _powers(stacks: list[str]) -> dict[str, list[Member]]:
+    found: dict[str, list[Member]] = {}
+    columns = (Server.id, Server.stack, Server.power, Server.desired)
+    rows: peewee.Query = Server.select(*columns).where(Server.stack.in_(stacks))
     for server in rows:
-        found.setdefault(server.stack_id, []).append((server.power, server.desired))
+        found.setdefault(server.stack_id, []).append((server.id, server.power, server.desired))
     return found
 
 
