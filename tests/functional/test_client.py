@@ -169,9 +169,11 @@ def test_a_download_is_whole_and_checked(httpserver: HTTPServer, tmp_path: Path)
         client.download(httpserver.url_for("/none"), str(file), room_bytes=1 << 30, private=True)
 
 
-@pytest.mark.parametrize("url", ["ftp://example.org/x", "file:///etc/passwd", "http://", "x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://example.org/x", "file:///etc/passwd", "http://", "x", "http://[::1/x", "http://a:b/x", "http://a\0/"]
+)
 def test_only_http_is_downloaded(url: str, tmp_path: Path) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match="it is no http or https address"):
         client.download(url, str(tmp_path / "x"), room_bytes=1, private=True)
 
 

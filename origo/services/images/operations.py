@@ -91,6 +91,10 @@ class ImportImage(MakesImage):
         ctx.data["source"] = source
         ctx.data["image"] = reserve(args["name"], args["owner"], args["pool"], 0).id
 
+    def locks(self, ctx: Context) -> list[Lock]:
+        # A user's imports follow one another: each may last as long as a far server likes.
+        return [*super().locks(ctx), Lock(f"imports/{ctx.args['owner']}")]
+
     def cost(self, ctx: Context) -> Cost:
         return Cost(disk_bytes=copying.known_size(ctx))
 
