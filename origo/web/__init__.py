@@ -17,6 +17,8 @@ FRONT_THREADS, FRONT_STREAMS, FRONT_WAITS = 96, 48, 24
 LOCAL_THREADS, LOCAL_STREAMS, LOCAL_WAITS = 32, 16, 8
 EACH = 16
 """Streams, and waits, of one user through the front."""
+EACH_REQUESTS = 32
+"""Requests of one user through the front: some take seconds, such as looking whether a stack's page answers."""
 
 
 class Web:
@@ -24,10 +26,14 @@ class Web:
 
     def __init__(self, core: Core, routes: Sequence[Route]) -> None:
         self._front_places = Places(
-            Slots("streams", FRONT_STREAMS, EACH), Slots("requests that wait", FRONT_WAITS, EACH)
+            Slots("requests", FRONT_THREADS, EACH_REQUESTS),
+            Slots("streams", FRONT_STREAMS, EACH),
+            Slots("requests that wait", FRONT_WAITS, EACH),
         )
         self._local_places = Places(
-            Slots("streams", LOCAL_STREAMS, LOCAL_STREAMS), Slots("requests that wait", LOCAL_WAITS, LOCAL_WAITS)
+            Slots("requests", LOCAL_THREADS, LOCAL_THREADS),
+            Slots("streams", LOCAL_STREAMS, LOCAL_STREAMS),
+            Slots("requests that wait", LOCAL_WAITS, LOCAL_WAITS),
         )
         self.app = Application(core, routes, self._front_places, "front")
         """What nginx reaches, as a WSGI application; needs a session or a token."""

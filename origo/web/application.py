@@ -23,9 +23,10 @@ ENDED = ("done", "undone", "stuck")
 
 
 class Places:
-    """The places for streams and waits behind one socket, and whether it is about to close."""
+    """The places for requests, streams and waits behind one socket, and whether it is about to close."""
 
-    def __init__(self, streams: Slots, waits: Slots) -> None:
+    def __init__(self, requests: Slots, streams: Slots, waits: Slots) -> None:
+        self.requests = requests
         self.streams = streams
         self.waits = waits
         self.stopping = False
@@ -74,6 +75,12 @@ class Application:
         actor = doors.actor(environ, self.core)
         if not actor.id and not route.public:
             raise NotLoggedIn("cannot do this without logging in", hint="log in, or send a token")
+        with self.places.requests.taken(actor.id):
+            return self._perform_as(actor, route, parameters, environ)
+
+    def _perform_as(
+        self, actor: Actor, route: Route, parameters: dict[str, str], environ: dict[str, Any]
+    ) -> HTTPResponse:
         if any(len(value) > PARAMETER_LIMIT or not value.isprintable() for value in parameters.values()):
             raise BadInput("cannot use this address: an id in it is too long or has strange signs")
         found, plan, wait = reading.query(environ, changes=route.kind is Kind.CHANGE)

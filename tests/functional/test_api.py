@@ -20,6 +20,7 @@ from origo.errors import Conflict
 from origo.model import database
 from origo.services import sessions
 from origo.supervise import Supervisor
+from origo.web import EACH_REQUESTS
 
 
 class Given(Model):
@@ -57,6 +58,14 @@ def conflicts(core: Any, actor: Any, id: str) -> None:
     raise Conflict(f"cannot touch {id}", hint="leave it", details={"id": id})
 
 
+GO = threading.Event()
+
+
+def slow(core: Any, actor: Any) -> dict[str, Any]:
+    GO.wait(20)
+    return {}
+
+
 def quiet(core: Any, actor: Any, query: After) -> Iterator[dict[str, Any] | None]:
     for number in range(query.after + 1, query.after + 3):
         yield {"id": number, "kind": "thing.happened"}
@@ -71,6 +80,7 @@ ROUTES = [
     Route("GET", "/tests", listed, "List", query=Tried),
     Route("GET", "/tests/breaks", breaks, "Break"),
     Route("GET", "/tests/{id}/conflicts", conflicts, "Conflict"),
+    Route("GET", "/tests/slow", slow, "Take long"),
     Route("GET", "/tests/stream", quiet, "Stream", Kind.STREAM, query=After),
 ]
 
@@ -320,6 +330,30 @@ def test_streams_beyond_the_limit_are_told_to_come_back_and_an_ended_one_makes_r
     assert again.status == 200
     for answer in [*open_ones[1:], again]:
         answer.rest.close()
+
+
+def test_one_user_never_takes_all_threads_of_the_front(world: World, token: str) -> None:
+    GO.clear()
+    bert = world.token(world.user("bert"))
+    said: list[int] = []
+
+    def ask() -> None:
+        said.append(world.ask("GET", "/api/v1/tests/slow", token=bert).status)
+        database.close()
+
+    crowd = [threading.Thread(target=ask) for _ in range(EACH_REQUESTS + 3)]
+    for thread in crowd:
+        thread.start()
+    deadline = time.monotonic() + 10
+    while len(said) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert said == [429] * 3
+    assert world.ask("GET", "/api/v1/users/me", token=token).status == 200
+    GO.set()
+    for thread in crowd:
+        thread.join()
+    assert said.count(200) == EACH_REQUESTS
+    assert world.ask("GET", "/api/v1/users/me", token=bert).status == 200
 
 
 def test_the_document_describes_every_route(world: World) -> None:

@@ -53,7 +53,10 @@ def _answer(application: Application, handler: Handler, public: bool, **paramete
             raise NotFound("cannot find this page here")
         if not visit.actor.id and not public:
             return visit.go(f"/login?next={quoted(_address(environ))}")
-        return handler(visit, **parameters)
+        if not visit.actor.id:
+            return handler(visit, **parameters)
+        with application.places.requests.taken(visit.actor.id):
+            return handler(visit, **parameters)
     except OrigoError as problem:
         return failed(visit, problem)
     except Exception:
