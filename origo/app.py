@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from origo.web import Web
 _log = log.get("app")
 
 DAY = 86400.0
+MINUTE = 60.0
 SETTLE_SECONDS = 60.0
 """How long a stop waits for a start that is under way."""
 
@@ -81,9 +83,16 @@ class App:
         self._attempt("keeper", self.keeper.start)
         self.ready.set()
         _log.info("ready", home=str(self.home.path))
-        while not self._stopping.wait(DAY):
-            self._attempt("front", self._open_front)
+        self._renew()
         model.database.close()
+
+    def _renew(self) -> None:
+        """Look after the certificate every day, and when the clock was set."""
+        looked, seen = time.monotonic(), _clock()
+        while not self._stopping.wait(MINUTE):
+            if abs(_clock() - seen) > MINUTE or time.monotonic() - looked > DAY:
+                looked, seen = time.monotonic(), _clock()
+                self._attempt("front", self._open_front)
 
     def _open_front(self) -> None:
         """Start nginx; asked again every day, it goes on with a new certificate when the old one is near its end."""
@@ -104,6 +113,11 @@ class App:
 
     def _failed(self, name: str, error: OrigoError) -> None:
         issues.raise_(self.core.events, f"start/{name}", error.message, remedy=error.hint, severity="error")
+
+
+def _clock() -> float:
+    """By how much the clock is ahead of the time that passes: it changes only when the clock is set."""
+    return time.time() - time.monotonic()
 
 
 def build(config: Config) -> App:

@@ -33,6 +33,8 @@ HASHES_IN_LINE = 16
 HASH_PATIENCE = 5.0
 CERTIFICATE_DAYS = 397
 RENEW_DAYS = 30
+AUTHORITY = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+"""People trust it once and for all: no clock that is wrong for a while makes it another."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _authority(folder: Path, permitted: str | None) -> tuple[x509.Certificate, e
             return old, key
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
-        _builder(subject, subject, key, days=3650)
+        _builder(subject, subject, key, *AUTHORITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(authority=True), critical=True)
     )
@@ -203,7 +205,7 @@ def _leaf(
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     return (
-        _builder(subject, authority.subject, key, days=CERTIFICATE_DAYS)
+        _builder(subject, authority.subject, key, _in(-1), _in(CERTIFICATE_DAYS))
         .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(authority=False), critical=True)
@@ -214,7 +216,7 @@ def _leaf(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, since: datetime, until: datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -222,8 +224,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(_in(-1))
-        .not_valid_after(_in(days))
+        .not_valid_before(since)
+        .not_valid_after(until)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
@@ -254,6 +256,7 @@ def _fits(path: Path, key_path: Path, authority: x509.Certificate, names: list[s
         return False
     return (
         list(has) == [_name(name) for name in names]
+        and certificate.not_valid_before_utc <= _in(0)
         and certificate.not_valid_after_utc > _in(RENEW_DAYS)
         and certificate.public_key() == key.public_key()
     )

@@ -136,6 +136,19 @@ def test_a_certificate_is_kept_until_near_its_end_and_then_renewed_by_the_same_a
     assert renewed.authority.read_bytes() == authority
 
 
+@pytest.mark.parametrize("years", [-30, 20])
+def test_a_clock_that_was_wrong_leaves_an_authority_and_a_certificate_that_are_good_now(
+    vault: Secrets, years: int
+) -> None:
+    with time_machine.travel(time.time() + years * 365 * 86400):
+        wrong = vault.front("localhost")
+        authority = wrong.authority.read_bytes()
+    right = vault.front("localhost")
+    assert right.serial != wrong.serial
+    assert right.authority.read_bytes() == authority
+    assert openssl("verify", "-CAfile", right.authority, right.certificate).returncode == 0
+
+
 def test_another_domain_gets_another_authority(vault: Secrets) -> None:
     before = vault.front("localhost").authority.read_bytes()
     after = vault.front("example.org")
