@@ -18,6 +18,8 @@ WAIT_LIMIT = 30
 PROBLEMS_SHOWN = 20
 MASS_BYTES, MOST_FIELDS = 8192, 100
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
+SHOULD = re.compile("^(Input|String|List|Dictionary) should ")
+"""How the models' own messages begin: about types, where people want to read about what they wrote."""
 SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -130,8 +132,9 @@ def _problem(found: Any, where: str) -> dict[str, str]:
     field = _printable(".".join(str(part) for part in found["loc"]))[:100]
     if found["type"] == "extra_forbidden":
         return {"field": field, "message": f"there is no such field in {where}"}
-    message = found["msg"].removeprefix("Value error, ")
-    return {"field": field, "message": message[:1].lower() + message[1:]}
+    message = SHOULD.sub("it must ", found["msg"].removeprefix("Value error, ")).replace(" after validation", "")
+    message = "it is required" if found["type"] == "missing" else message[:1].lower() + message[1:]
+    return {"field": field, "message": message}
 
 
 def _switch(name: str, value: str) -> bool:

@@ -122,6 +122,9 @@ def test_each_wrong_field_is_named_and_its_value_is_never_repeated(world: World,
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
+        ("servers", {}, "cannot use name: it is required"),
+        ("servers", {"name": "a", "memory_mb": 1}, "cannot use memory_mb: it must be greater than or equal to 16"),
+        ("servers", {"name": "a", "ports": [1] * 101}, "cannot use ports: it must have at most 100 items, not 101"),
         (
             "servers",
             {"name": "a b"},
