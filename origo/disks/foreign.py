@@ -74,7 +74,7 @@ def examine(host: Host, path: str, *, user: str, room_bytes: int) -> DiskFacts:
     tail_bytes = min(file.size_bytes, magic.TAIL_BYTES)
     kind = magic.recognise(ends[:-tail_bytes], ends[-tail_bytes:], file.size_bytes, what)
     if file.size_bytes < kind.least_bytes:
-        raise BadImage(f"{what}: it is cut off: {kind.least_bytes - file.size_bytes} bytes are missing at its end")
+        raise BadImage(f"{what}: it is cut off: {size(kind.least_bytes - file.size_bytes)} are missing at its end")
     facts = _qcow2(sandbox, what) if kind.format == "qcow2" else _plain(file, kind.format)
     if facts.size_bytes > LARGEST_BYTES:
         raise BadImage(f"{what}: it claims to be a disk of {size(facts.size_bytes)}")

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
-from origo.errors import CommandFailed, TooLarge
+from origo.errors import CommandFailed, TooLarge, size
 from origo.host import files
 from origo.host import group as groups
 from origo.host.argv import environment, prefix
@@ -51,7 +51,7 @@ class LocalHost(CommandHost):
                 raise files.error("read", path, files.IRREGULAR)
             data = b"".join(_pieces(file, limit + 1))
         if len(data) > limit:
-            raise TooLarge(f"cannot read {path}: it is larger than {limit} bytes")
+            raise TooLarge(f"cannot read {path}: it is larger than {size(limit)}")
         return data
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:

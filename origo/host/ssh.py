@@ -5,7 +5,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 
-from origo.errors import CommandFailed, OrigoError, TooLarge, Unavailable
+from origo.errors import CommandFailed, OrigoError, TooLarge, Unavailable, size
 from origo.host import files, process, scripts
 from origo.host.argv import environment, prefix
 from origo.host.commands import CommandHost
@@ -111,7 +111,7 @@ class SshHost(CommandHost):
         """A whole file of that machine."""
         data = self._script("read", path, scripts.READ, str(limit + 1), limit=limit + 1)
         if len(data) > limit:
-            raise TooLarge(f"cannot read {path} on {self.name}: it is larger than {limit} bytes")
+            raise TooLarge(f"cannot read {path} on {self.name}: it is larger than {size(limit)}")
         return data
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:

@@ -151,7 +151,7 @@ def test_a_truncated_qcow2_is_refused(whole: Path, keep: int) -> None:
 def test_a_truncated_iso_is_refused(iso: Path) -> None:
     with iso.open("r+b") as file:
         file.truncate(iso.stat().st_size - 2048)
-    refused(iso, "cut off: 2048 bytes are missing")
+    refused(iso, "cut off: 2 KiB are missing")
 
 
 def test_a_truncated_raw_disk_is_refused(raw: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from origo import client, disks
 from origo.contracts import Place
-from origo.errors import BadInput, NotFound
+from origo.errors import BadInput, NotFound, size
 from origo.model import Image, database
 from origo.operations.base import Context
 from origo.operations.core import Core
@@ -216,7 +216,7 @@ class Grow(ImageStep):
 
     def plan(self, ctx: Context) -> list[str]:
         image = self.row()
-        return [f"grow {pools.path(ctx.core, image)} from {image.size_bytes} to {self.size_bytes} bytes"]
+        return [f"grow {pools.path(ctx.core, image)} from {size(image.size_bytes)} to {size(self.size_bytes)}"]
 
     def do(self, ctx: Context) -> None:
         image = self.row()

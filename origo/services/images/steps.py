@@ -4,6 +4,7 @@ import time
 
 from origo import disks
 from origo.contracts import Place
+from origo.errors import size
 from origo.model import Image
 from origo.operations.base import Context, Step
 from origo.services import pools
@@ -32,7 +33,7 @@ class CreateDisk(ImageStep):
 
     def plan(self, ctx: Context) -> list[str]:
         image = self.row()
-        return [f"create {pools.path(ctx.core, image)} of {image.size_bytes} bytes"]
+        return [f"create {pools.path(ctx.core, image)} of {size(image.size_bytes)}"]
 
     def do(self, ctx: Context) -> None:
         image = self.row()
