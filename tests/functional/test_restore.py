@@ -15,7 +15,7 @@ from origo.operations.core import Core
 from origo.services import nodes
 from origo.services import stacks as stack_verbs
 from origo.services.access import SYSTEM
-from origo.services.servers import operations, outages, power, shutdowns
+from origo.services.servers import operations, outages, parts, power, shutdowns
 from origo.services.stacks import operations as stacks
 from tests.functional import kinds
 
@@ -126,6 +126,17 @@ def test_a_guest_that_ended_by_itself_while_nobody_looked_stays_down(core: Core)
     daemon_starts(core)
     power.restore(core)
     assert (only().power, only().desired, started()) == ("stopped", "stopped", [])
+
+
+def test_a_guest_that_ends_before_its_server_is_ready_stays_down(core: Core) -> None:
+    follower = power.Follower(core)
+    follower.start()
+    Server.update(state="creating").execute()
+    driver(core)._shut_down(only().id)
+    wait_for(lambda: only().power == "stopped")
+    parts.settle({"server": only().id, "disks": []})
+    follower.stop()
+    assert (only().desired, only().settled) == ("stopped", "stopped")
 
 
 def test_one_that_was_powered_off_from_outside_is_started_again(core: Core) -> None:

@@ -177,6 +177,31 @@ def test_a_password_reaches_a_guest_at_every_boot_and_lies_on_no_disk(engine: En
     engine.json("stacks", "purge", engine.json("stacks", "list", "--trash")[0]["id"])
 
 
+def test_the_servers_of_a_stack_stop_and_come_back_in_their_order(engine: EngineWorld, tmp_path: Path) -> None:
+    folder = tmp_path / "recipe"
+    shutil.copytree(HELLO, folder)
+    recipe = (folder / "recipe.toml").read_text().replace('name = "hello"', 'name = "pair"', 1)
+    recipe = recipe.replace('memory = "128M"\n', 'memory = "128M"\norder = 1\n')
+    recipe += '\n[[server]]\nname = "base"\nmemory = "128M"\ndisk = "64M"\n'
+    (folder / "recipe.toml").write_text(recipe)
+    engine.json("stacks", "build", str(folder))
+    engine.json("stacks", "install", "pair")
+    engine.page("pair-web")
+    engine.page("pair-base")
+    engine.end(signal.SIGINT)
+    engine.start()
+    wait_for(lambda: engine.power("pair-web") == "running", 60, engine.said)
+    engine.page("pair-web")
+    engine.json("stacks", "stop", "pair")
+    wait_for(lambda: {engine.power("pair-web"), engine.power("pair-base")} == {"stopped"}, 90, engine.said)
+    told = [event for event in events(engine) if event["kind"] == "server.power"]
+    last = [(event["data"]["name"], event["data"]["power"]) for event in told][-6:]
+    off = [("pair-web", "stopped"), ("pair-base", "stopped")]
+    assert last == [*off, ("pair-base", "running"), ("pair-web", "running"), *off]
+    engine.json("stacks", "delete", "pair")
+    engine.json("stacks", "purge", engine.json("stacks", "list", "--trash")[0]["id"])
+
+
 def test_a_second_engine_on_one_home_is_refused_with_a_sentence(engine: EngineWorld) -> None:
     assert "another origo runs there" in engine.refused("serve")
 

@@ -48,8 +48,8 @@ class Follower:
 
     def restore(self) -> None:
         """Let every server do what it is to do, now and whenever a node is reached for the first time."""
-        restore(self.core)
         self._restored = True
+        restore(self.core)
 
     def stop(self) -> None:
         """Stop following."""

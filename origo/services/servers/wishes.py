@@ -38,10 +38,8 @@ def withdraw(ctx: Context) -> None:
 
 def ended(id: str) -> None:
     """A server's guest has ended by itself: it stays down unless something that was not begun yet asks otherwise."""
-    server = Server.get_by_id(id)
-    if server.state == "ready":
-        desired = _asked(server, among=("queued",)) or "stopped"
-        Server.update(desired=desired, settled="stopped").where(Server.id == id).execute()
+    desired = _asked(Server.get_by_id(id), among=("queued",)) or "stopped"
+    Server.update(desired=desired, settled="stopped").where(Server.id == id).execute()
 
 
 def at_work(server: Server) -> bool:
