@@ -323,6 +323,13 @@ def test_a_stack_is_starting_only_while_something_starts_it(asleep: Core) -> Non
     assert powers == ["stopped", "starting"]
 
 
+def test_a_list_that_is_older_than_the_row_does_not_count(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds.run(core, operations.PowerOffServer(), server=only().id, owner=OWNER)
+    monkeypatch.setattr(kinds.WatchedHypervisor, "list", lambda driver: {only().id: Power.RUNNING})
+    power.Follower(core).resync()
+    assert only().power == "stopped"
+
+
 def test_a_node_without_its_driver_keeps_nobody_from_following_the_others(core: Core) -> None:
     Node.create(name="absent", hypervisor="unheard-of")
     follower = power.Follower(core)

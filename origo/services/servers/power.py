@@ -78,10 +78,10 @@ class Follower:
             self._watches[node.id] = driver.watch(self._events.put)
         found = driver.list()
         boot = nodes.boot(self.core, node)
-        columns = (Server.id, Server.power, Server.stack)
+        columns = (Server.id, Server.power, Server.stack, Server.node)
         for row in Server.select(*columns).where((Server.node == node) & (Server.state != "trashed")):
-            state = found.get(row.id, Power.STOPPED)
-            if row.power != state:
+            if row.power != found.get(row.id, Power.STOPPED):
+                state = self._now(row)  # the row may be newer than the list
                 known = row.id in found and node.boot == boot and not wishes.at_work(row)
                 reason = driver.reason(row.id) if known and isinstance(driver, Reasons) else ""
                 self._note(StateEvent(row.id, state, reason))
@@ -125,8 +125,8 @@ class Follower:
 
     def _note(self, event: StateEvent) -> None:
         row = Server.get_or_none(Server.id == event.id)
-        if row is None or (event.state is Power.STOPPED and not self._is_stopped(row)):
-            return
+        if row is None or (event.state is Power.STOPPED and self._now(row) is not Power.STOPPED):
+            return  # the event is old: it was started since
         ended = event.reason == "shutdown" and not self._is_ending(row.node)
         again = ended and wishes.started_amid(row, self.core.config["shutdown_seconds"])
         if states.record(self.core, row.id, event.state, by_itself=ended and not again):
@@ -134,12 +134,12 @@ class Follower:
             if again:
                 _start(self.core, row)
 
-    def _is_stopped(self, row: Server) -> bool:
-        """Whether it is stopped now: the event may be old, and the server have been started since."""
+    def _now(self, row: Server) -> Power:
+        """What it does at this moment."""
         try:
-            return nodes.hypervisor(self.core, row.node).state(row.id) is Power.STOPPED
+            return nodes.hypervisor(self.core, row.node).state(row.id)
         except NotFound:
-            return True
+            return Power.STOPPED
 
     def _connections(self, event: StateEvent) -> None:
         """Take back the addresses of a server that has stopped."""
