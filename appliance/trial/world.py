@@ -66,8 +66,8 @@ class World:
         return json.loads(ended.stdout or b"null")
 
     def show(self, *arguments: str) -> None:
-        """Run a command of `origo` before the user's eyes. Raises CommandFailed when it fails."""
-        ended = subprocess.run(self._argv(*arguments), env=self._environment(), check=False)
+        """Run a command of `origo` whose progress the user sees. Raises CommandFailed when it fails."""
+        ended = subprocess.run(self._argv(*arguments), env=self._environment(), stdout=subprocess.DEVNULL, check=False)
         if ended.returncode:
             raise CommandFailed(f"cannot go on: `origo {' '.join(arguments)}` failed", hint=f"its log is {self.log}")
 

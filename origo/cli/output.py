@@ -16,6 +16,9 @@ from origo import client
 from origo.cli import outcomes
 from origo.errors import size
 
+ABOVE = ("owner", "stack", "server", "node")
+"""What a thing inside of another one has in common with it."""
+
 Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 as_json: Options = click.option("--json", "json_", is_flag=True, help="Print JSON.")
@@ -43,8 +46,7 @@ def details(item: Mapping[str, Any], *, json_: bool) -> None:
     for name, value in item.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             line(f"{name.replace('_', ' ')}:")
-            for one in value:
-                line("  " + "  ".join(f"{key}={_text(key, inner)}" for key, inner in one.items()))
+            columns(value, [key for key in value[0] if key not in ABOVE], json_=False)
         else:
             line(f"{name.replace('_', ' ')}: {_text(name, value)}")
 
@@ -135,6 +137,8 @@ def _text(name: str, value: Any) -> str:
         return _time(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_text(key, one)}" for key, one in value.items()) or "-"
     if isinstance(value, (list, tuple)):
         return ", ".join(str(one) for one in value) or "-"
     return str(value)
