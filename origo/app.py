@@ -83,13 +83,14 @@ class App:
         self._attempt("keeper", self.keeper.start)
         self.ready.set()
         _log.info("ready", home=str(self.home.path))
-        self._renew()
+        self._look_after()
         model.database.close()
 
-    def _renew(self) -> None:
-        """Look after the certificate every day, and when the clock was set."""
+    def _look_after(self) -> None:
+        """Look after the networks every minute, and after the certificate every day and when the clock was set."""
         looked, seen = time.monotonic(), _clock()
         while not self._stopping.wait(MINUTE):
+            self._attempt("networks", lambda: networks.repair(self.core))
             if abs(_clock() - seen) > MINUTE or time.monotonic() - looked > DAY:
                 looked, seen = time.monotonic(), _clock()
                 self._attempt("front", self._open_front)

@@ -148,6 +148,57 @@ def test_the_network_that_a_first_server_brings_with_it_counts_too(core: Core) -
         create(core, bert, "lan")
 
 
+@pytest.fixture
+def connected(core: Core) -> Core:
+    """An engine with two networks, a server on each."""
+    for name in ("one", "two"):
+        create(core, SYSTEM, name)
+        row = servers.create(core, SYSTEM, server(name, name))
+        assert core.operations.wait(row.id, 20).status == "done"
+    return core
+
+
+def there(core: Core, name: str) -> Path:
+    return Path(core.config.path("network", "networks", model.Network.get(model.Network.name == name).id))
+
+
+def test_what_somebody_takes_from_the_host_is_made_again(connected: Core) -> None:
+    for path in (there(connected, "one"), *Path(connected.config.path("network", "connections")).iterdir()):
+        path.unlink()
+        networks.repair(connected)
+        assert path.exists()
+    assert [event.kind for event in connected.events.since(0)].count("networks.repaired") == 3
+
+
+def test_a_host_that_is_as_it_should_be_is_only_looked_at(connected: Core) -> None:
+    fail = Path(connected.config.path("network", "fail"))
+    fail.mkdir()
+    (fail / "apply").write_text("cannot apply: nothing was missing")
+    networks.repair(connected)
+    there(connected, "two").unlink()
+    networks.repair(connected)
+    said = [issue.sentence for issue in model.Issue.select().where(model.Issue.ended.is_null())]
+    assert sorted(sentence.partition(":")[0] for sentence in said) == [
+        "cannot bring up network one",
+        "cannot bring up network two",
+    ]
+
+
+def test_a_network_that_was_refused_comes_up_once_nothing_is_in_its_way(connected: Core) -> None:
+    path, bridge = there(connected, "one"), model.Network.get(model.Network.name == "one").bridge
+    stranger = Path(connected.config.path("network", "strangers", bridge))
+    stranger.parent.mkdir()
+    stranger.touch()
+    path.unlink()
+    for _ in range(2):
+        networks.repair(connected)
+        assert [issue.noun for issue in model.Issue.select().where(model.Issue.ended.is_null())] == ["networks"]
+    stranger.unlink()
+    networks.repair(connected)
+    assert path.exists()
+    assert not model.Issue.select().where(model.Issue.ended.is_null()).exists()
+
+
 def test_a_network_that_went_meanwhile_is_said_to_be_gone(core: Core) -> None:
     with pytest.raises(NotFound, match="cannot connect to network gone: it is gone"):
         networks.usable("gone")

@@ -127,6 +127,24 @@ def test_a_dhcp_server_that_is_killed_is_revived(engine: EngineWorld, hello: str
     wait_for(lambda: engine.pid(f"network-{bridge}") not in (0, old), 30, engine.said)
 
 
+def test_walls_that_somebody_took_down_are_up_again_within_a_minute(engine: EngineWorld, hello: str) -> None:
+    taken = "networks were taken from the host"
+    assert taken not in engine.log.read_text()
+    subprocess.run(["iptables", "-D", "FORWARD", "-j", "ORIGO-FORWARD"], check=True)
+    subprocess.run(["nft", "delete", "table", "bridge", "origo"], check=True)
+
+    def up() -> bool:
+        rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+        guard = subprocess.run(
+            ["nft", "list", "map", "bridge", "origo", "connections"], capture_output=True, check=False
+        )
+        return "-A FORWARD -j ORIGO-FORWARD" in rules and b" : " in guard.stdout
+
+    wait_for(up, 90, engine.said)
+    assert engine.page(hello)
+    assert engine.log.read_text().count(taken) == 1
+
+
 def test_the_daemon_may_be_killed_and_started_again_under_running_servers(engine: EngineWorld, hello: str) -> None:
     before = {service: engine.pid(service) for service in ("libvirtd", "nginx", "virtlogd")}
     running = domains()

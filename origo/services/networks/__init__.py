@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from origo import log
 from origo.contracts import ConnectionSpec, Desired, NetworkSpec
 from origo.contracts import Network as NetworkDriver
 from origo.errors import Conflict, NoRoom, NotFound, OrigoError
-from origo.model import Connection, Network, Server, new_id
+from origo.model import Connection, Issue, Network, Server, new_id
 from origo.operations.core import Core
 from origo.services import access, issues, listing, naming
 from origo.services.access import Actor
 from origo.services.networks import operations
+
+_log = log.get("networks")
 
 _applying = threading.Lock()
 """Rows are read and applied by one thread at a time, so that what is applied last is what was committed last."""
@@ -168,6 +171,35 @@ def apply_all(core: Core) -> None:
         working = _only(wanted, wanted.networks.keys() - refused)
         running = core.supervisor.states()
         _run_services(core, working, {name for name in running if name.startswith("network-")})
+
+
+def repair(core: Core) -> None:
+    """Make again what somebody took from the host, such as by flushing its rules; try again what was refused before.
+
+    Walls that are gone let guests reach each other and the host, so this is looked at all the time.
+    """
+    # Looked at twice: what is missing only once is just being made.
+    lost = _lost(core) and _lost(core)
+    if not lost:
+        return
+    known = Issue.select().where(Issue.key.startswith("network/") & Issue.ended.is_null())
+    refused = lost & {issue.key.removeprefix("network/") for issue in known}
+    with _applying:
+        wanted = desired()
+        back = any(_apply_one(core, wanted, id) for id in sorted(refused & wanted.networks.keys()))
+    if lost - refused:
+        _log.warning("networks were taken from the host and are made again", networks=sorted(lost - refused))
+        core.events.emit("networks.repaired", "networks", "", networks=sorted(lost - refused))
+    if back or lost - refused:
+        apply_all(core)
+
+
+def _lost(core: Core) -> set[str]:
+    """The networks that are to be and are not there, or not with all their connections."""
+    with _applying:
+        wanted, there = desired(), driver(core).current()
+    broken = {one.network for id, one in wanted.connections.items() if id not in there}
+    return {id for id in wanted.networks if id not in there} | broken
 
 
 def _apply_one(core: Core, wanted: Desired, id: str) -> bool:
