@@ -82,6 +82,19 @@ def import_(core: Core, url: str, owner: str, name: str = "disk") -> int:
     return int(core.operations.submit(operations.ImportImage(), args, by="system").id)
 
 
+def test_whole_disks_are_copied_for_one_owner_one_after_the_other(tmp_path: Path) -> None:
+    core = kinds.open_core(tmp_path)
+    kinds.furnish(core)
+    anna, bert = (model.User.create(name=name).id for name in ("anna", "bert"))
+    locks = []
+    for owner in (anna, anna, bert):
+        image = model.Image.create(name="disk", owner=owner, pool=0, state="ready")
+        row = core.operations.submit(operations.MakeMaster(), {"image": image.id, "owner": owner}, by=owner)
+        locks.append({name for name, _ in row.locks if not name.startswith("image/")})
+    assert locks == [{f"copies/{anna}"}, {f"copies/{anna}"}, {f"copies/{bert}"}]
+    model.database.close()
+
+
 def test_one_users_imports_follow_one_another_and_nobody_elses_wait(core: Core, httpserver: HTTPServer) -> None:
     go = threading.Event()
 

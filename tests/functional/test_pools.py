@@ -75,6 +75,17 @@ def test_an_engine_whose_first_pool_cannot_be_made_is_told_and_has_it_as_soon_as
     assert model.Pool.get_by_id(0).state == "ready"
 
 
+@pytest.mark.parametrize(("other", "name"), [("second", "default"), ("default", "default-0")])
+def test_the_first_pool_is_made_even_if_another_was_made_before(empty: Core, other: str, name: str) -> None:
+    path = Path(empty.config.home, "other")
+    Shelf(empty.local, {}).create(PoolSpec(1, other, str(path)))
+    model.Pool.create(id=1, name=other, driver="files", path=str(path), created=1.0, state="ready")
+    for _ in range(2):
+        keeping.ensure(empty)
+    assert [(pool.id, pool.name) for pool in model.Pool.select().order_by(model.Pool.id)] == [(0, name), (1, other)]
+    assert issues() == []
+
+
 def test_a_pool_that_cannot_be_opened_is_an_issue_until_it_can_and_keeps_no_other_from_opening(core: Core) -> None:
     second = Path(core.config.home, "second")
     model.Pool.create(id=1, name="second", driver="files", path=str(second), created=1.0, state="missing")

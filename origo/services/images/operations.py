@@ -92,8 +92,7 @@ class ImportImage(MakesImage):
         ctx.data["image"] = reserve(args["name"], args["owner"], args["pool"], 0).id
 
     def locks(self, ctx: Context) -> list[Lock]:
-        # A user's imports follow one another: each may last as long as a far server likes.
-        return [*super().locks(ctx), Lock(f"imports/{ctx.args['owner']}")]
+        return [*super().locks(ctx), copies(ctx)]
 
     def cost(self, ctx: Context) -> Cost:
         return Cost(disk_bytes=copying.known_size(ctx))
@@ -155,6 +154,9 @@ class MakeMaster(ChangesImage):
             raise Conflict(f"cannot make a master of image {image.name}: it is a medium, which servers share as it is")
         check_unused(image, self.verb)
 
+    def locks(self, ctx: Context) -> list[Lock]:
+        return [*super().locks(ctx), copies(ctx)]
+
     def steps(self, ctx: Context) -> list[Step]:
         return [
             copying.IntoMaster(ctx.args["image"]),
@@ -180,7 +182,7 @@ class FlattenImage(ChangesImage):
     def locks(self, ctx: Context) -> list[Lock]:
         master = Image.get_by_id(ctx.args["image"]).master_id
         shared = [Lock(f"image/{master}", Mode.SHARED)] if master else []
-        return [*super().locks(ctx), *shared, *_server_locks(ctx.args["image"])]
+        return [*super().locks(ctx), copies(ctx), *shared, *_server_locks(ctx.args["image"])]
 
     def cost(self, ctx: Context) -> Cost:
         master = Image.get_by_id(ctx.args["image"]).master
@@ -285,6 +287,12 @@ class PurgeImage(ChangesImage):
 KINDS: tuple[type[Operation], ...] = (
     CreateImage, CloneImage, ImportImage, MakeMaster, FlattenImage, GrowImage, DeleteImage, UndeleteImage, PurgeImage,
 )  # fmt: skip
+
+
+def copies(ctx: Context) -> Lock:
+    """What copies whole disks, or waits for a far server, follows one another for each owner: only so many operations
+    run at once, and nobody shall have all of them for hours."""
+    return Lock(f"copies/{ctx.args['owner']}")
 
 
 def check_ready(image: Image, verb: str) -> None:

@@ -62,7 +62,7 @@ class Keeper:
 
 
 def ensure(core: Core, *, open_all: bool = False) -> None:
-    """Make pool 0 if there is no pool, open those that were missing (or all, as after a reboot), look at their room.
+    """Make pool 0 if it is not there, open those that were missing (or all, as after a reboot), look at their room.
 
     What fails is an issue until it is well again, and stops nobody.
     """
@@ -75,13 +75,13 @@ def ensure(core: Core, *, open_all: bool = False) -> None:
 
 
 def make_first(core: Core) -> None:
-    """Make pool 0 if there is no pool."""
-    if Pool.select().exists():
+    """Make pool 0, which everything goes into that names no other, if it is not there."""
+    if Pool.get_or_none(Pool.id == 0) is not None:
         return
-    path = core.config.path("pools", "0")
-    pool = Pool(
-        id=0, name=pools.FIRST, driver=core.config["storage"], path=path, state="ready", created=time.time()
-    )  # fmt: skip
+    # Whoever was faster than this, or made another pool while this one could not be made, may have taken the name.
+    taken = Pool.select().where(Pool.name == pools.FIRST).exists()
+    name, path = f"{pools.FIRST}-0" if taken else pools.FIRST, core.config.path("pools", "0")
+    pool = Pool(id=0, name=name, driver=core.config["storage"], path=path, state="ready", created=time.time())
     pools.driver(core, pool).create(pools.spec(pool))
     pool.save(force_insert=True)
 
