@@ -85,7 +85,7 @@ def run(path: Path, options: argparse.Namespace) -> int:
             if options.once:
                 page.check(world, found)
             else:
-                messages.announce(world, settings, found, options.listen)
+                messages.announce(world, settings, options.listen)
                 stay(world)
         if options.once and new:
             trust.withdraw(path)

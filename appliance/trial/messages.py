@@ -32,18 +32,17 @@ def confirm(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def announce(world: World, settings: Config, stack: dict[str, Any], listen: str) -> None:
+def announce(world: World, settings: Config, listen: str) -> None:
     """Where everything is, and how to go on."""
     http, https = settings["http_port"], settings["https_port"]
     urls = world.ask("engine", "show")["urls"]
     lines = ["", f"  Origo          {'  '.join(urls)}"]
-    if stack["page"] is not None:
-        lines.append(f"  {stack['name']:<14} {page_url(urls[0], stack)}")
+    stacks = [stack for stack in world.ask("stacks", "list") if stack["page"] is not None]
+    lines += [f"  {stack['name']:<14} {page_url(urls[0], stack)}" for stack in stacks]
     lines += [f"  first log-in   {link}" for link in setup_link(world)]
     if listen:
-        lines.append(
-            f"  from elsewhere needs, in that machine's hosts file: {listen} {settings.host_name} {stack['host']}"
-        )
+        names = " ".join([settings.host_name, *(stack["host"] for stack in stacks)])
+        lines.append(f"  from elsewhere needs, in that machine's hosts file: {listen} {names}")
     lines += [f"  over ssh       {line}" for line in ssh_line(http, https)]
     lines += [f"  commands       ORIGO_HOME={world.home} {Path(sys.executable).with_name('origo')} --help"]
     lines += ["  to stop        Ctrl-C; the next start restores what runs now", ""]
