@@ -36,6 +36,24 @@ def check(owner: str, what: str, *, besides: int = 0, **wanted: int) -> None:
             )
 
 
+def check_trash(owner: str, what: str) -> None:
+    """Raise QuotaExceeded while what `owner` has in the trash is more than the whole quota of disk space.
+
+    What is in the trash takes room without counting as used; without this it would be a way around the quota.
+    """
+    user = User.get_by_id(owner)
+    if user.quota_disk_bytes is None:
+        return
+    trash = _disk_space(Image.state == "trashed")(owner).scalar() or 0
+    if trash > user.quota_disk_bytes:
+        raise QuotaExceeded(
+            f"cannot {what}: {user.name} has {size(trash)} in the trash, more than the whole quota of "
+            f"{size(user.quota_disk_bytes)}",
+            hint="purge what nobody needs: stacks, servers and images have a list --trash",
+            details={"resource": "trash", "quota": user.quota_disk_bytes, "used": trash},
+        )
+
+
 def left(owner: str, resource: str) -> int | None:
     """How much more of a resource `owner` may use; None without a quota."""
     limit: int | None = getattr(User.get_by_id(owner), f"quota_{resource}")
@@ -68,8 +86,9 @@ def _servers(column: peewee.Field) -> Callable[[str], peewee.ModelSelect[Server]
     return lambda owner: Server.select(total).where((Server.owner == owner) & (Server.state != "trashed"))
 
 
-def _images(owner: str) -> peewee.ModelSelect[Image]:
-    return Image.select(peewee.fn.SUM(Image.size_bytes)).where((Image.owner == owner) & (Image.state != "trashed"))
+def _disk_space(states: peewee.Expression) -> Callable[[str], peewee.ModelSelect[Image]]:
+    total = peewee.fn.SUM(Image.size_bytes)
+    return lambda owner: Image.select(total).where((Image.owner == owner) & states)
 
 
 def _networks(owner: str) -> peewee.ModelSelect[Network]:
@@ -83,7 +102,7 @@ def _number(noun: str) -> Callable[[int], str]:
 RESOURCES: dict[str, tuple[str, Callable[[int], str], Callable[[str], peewee.ModelSelect[Any]]]] = {
     "memory_mb": ("memory", lambda number: f"{number} MB", _servers(Server.memory_mb)),
     "cpus": ("CPUs", _number("CPU"), _servers(Server.cpus)),
-    "disk_bytes": ("disk space", size, _images),
+    "disk_bytes": ("disk space", size, _disk_space(Image.state != "trashed")),
     "networks": ("networks", _number("network"), _networks),
 }
 """What has a quota, the user's column `quota_<resource>`: its name, how an amount is said, and what the rows take."""

@@ -105,6 +105,24 @@ def test_two_servers_that_are_edited_at_once_cannot_pass_the_quota_together(
     assert core.operations.wait(row.id, 20).status == "done"
 
 
+def test_the_trash_is_no_way_around_the_quota(core: Core, anna: str) -> None:
+    new = {"name": "new", "pool": 0, "size_bytes": SIZE}
+    allow(anna, disk_bytes=2 * SIZE)
+    thrown = [image(core, anna, f"old{number}", "trashed") for number in range(2)]
+    ask(core, images.CreateImage(), anna, **new)
+    thrown.append(image(core, anna, "old2", "trashed"))
+    said = "cannot make image other: anna has 3 MiB in the trash, more than the whole quota of 2 MiB"
+    with pytest.raises(QuotaExceeded, match=said) as refused:
+        ask(core, images.CreateImage(), anna, **{**new, "name": "other"})
+    assert "purge" in refused.value.hint
+    core.operations.start()
+    for operation in (images.UndeleteImage(), images.PurgeImage()):
+        row = ask(core, operation, anna, image=thrown.pop())
+        assert core.operations.wait(row.id, 20).status == "done"
+    model.Image.delete().where((model.Image.owner == anna) & (model.Image.state == "ready")).execute()
+    ask(core, images.CreateImage(), anna, **{**new, "name": "other"})
+
+
 def test_another_users_operations_are_not_counted(core: Core, anna: str) -> None:
     bert = str(model.User.create(name="bert").id)
     theirs, own = image(core, bert, "theirs"), image(core, anna, "own")
