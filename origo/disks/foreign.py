@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from origo.disks import magic, qemu_img
-from origo.disks.image import CheckFacts, DiskFacts, check_from, facts_from, inspect
+from origo.disks.image import CheckFacts, DiskFacts, check_from, facts_from
 from origo.errors import BadImage, CommandFailed, NoRoom, NotFound, OrigoError, Unavailable, size
 from origo.host import FileFacts, Host, Limits
 
@@ -107,8 +107,10 @@ def import_file(
         if isinstance(error.__cause__, CommandFailed):
             raise refusal(error.__cause__, source, user) from error
         raise
-    size = inspect(host, target, format=target_format).size_bytes
-    if size != -(-facts.size_bytes // magic.SECTOR) * magic.SECTOR:
+    # What came out of the sandbox is believed no more than what went in.
+    made = _facts(Sandbox(host, target, host.stat(target).identity, user), target_format)
+    size = -(-facts.size_bytes // magic.SECTOR) * magic.SECTOR
+    if (made.size_bytes, made.backing, made.data_file) != (size, None, None):
         raise BadImage(f"cannot import image {qemu_img.name(source)}: it was changed meanwhile")
     qemu_img.finish(host, target)
 
@@ -139,10 +141,14 @@ def _plain(file: FileFacts, format: str) -> DiskFacts:
     return DiskFacts(format, file.size_bytes, file.allocated_bytes, identity=file.identity)
 
 
+def _facts(sandbox: Sandbox, format: str) -> DiskFacts:
+    info = sandbox.look(["qemu-img", "info", "--output=json", "-f", format, "/source"])
+    return facts_from(json.loads(info), identity=sandbox.identity)
+
+
 def _qcow2(sandbox: Sandbox, what: str) -> DiskFacts:
     """Facts of a qcow2 file that is whole and refers to nothing outside itself."""
-    info = sandbox.look(["qemu-img", "info", "--output=json", "-f", "qcow2", "/source"])
-    facts = facts_from(json.loads(info), identity=sandbox.identity)
+    facts = _facts(sandbox, "qcow2")
     for other in (facts.backing, facts.data_file):
         if other is not None:
             raise BadImage(

@@ -269,6 +269,29 @@ def test_a_header_changed_after_it_was_examined_reaches_nothing(whole: Path, tmp
     assert b"root:x:0" not in target.read_bytes()
 
 
+class Overpowered(LocalHost):
+    """A machine whose sandbox a file has overpowered: it leaves an image that shows a file of the machine."""
+
+    def __init__(self, target: Path, words: list[str]) -> None:
+        super().__init__()
+        self.target = target
+        self.words = words
+
+    def stream(self, argv, on_line, **more):  # type: ignore[no-untyped-def]
+        qemu_img("create", "-f", "qcow2", *self.words, self.target, "64M")
+
+
+@pytest.mark.parametrize("other", ["backing", "data file"])
+def test_what_comes_out_of_the_sandbox_is_not_believed_either(whole: Path, tmp_path: Path, other: str) -> None:
+    facts, target = examine(whole), tmp_path / "target"
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret" * 100)
+    words = ["-u", "-b", str(secret), "-F", "raw"] if other == "backing" else ["-o", f"data_file={secret}"]
+    with pytest.raises(BadImage, match="^cannot import image "):
+        disks.import_file(Overpowered(target, words), str(whole), str(target), facts=facts, user=USER)
+    assert target.stat().st_mode & stat.S_ISVTX, "it is not finished, so that nothing uses it"
+
+
 def test_a_full_pool_in_the_middle_of_an_import_is_told(whole: Path, tmp_path: Path) -> None:
     """The limit on the file's size stands for the pool's end; both end the copy in its middle."""
     facts = examine(whole)
