@@ -14,7 +14,7 @@ from origo.services import nodes, stacks
 from origo.services.access import SYSTEM
 from origo.services.servers import power, shutdowns
 from origo.services.servers.operations import EditServer
-from origo.services.stacks.operations import StopStack
+from origo.services.stacks.operations import StartStack, StopStack
 from tests.functional import kinds
 
 
@@ -80,6 +80,18 @@ def test_it_is_asked_as_soon_as_they_are_down(core: Core) -> None:
     hear(core)
     stop(core)
     assert eventually(lambda: not up(core))
+    follower.stop()
+
+
+def test_a_stack_that_is_started_while_it_stops_runs_in_the_end(core: Core) -> None:
+    follower = power.Follower(core)
+    follower.start()
+    stop(core)
+    kinds.run(core, StartStack(), stack=kinds.stack(), **kinds.MINE)
+    for name in ("web", "queue"):
+        driver(core)._shut_down(Server.get(Server.name == name).id)
+    assert eventually(lambda: {server.power for server in Server.select()} == {"running"} and len(up(core)) == 3)
+    assert {server.desired for server in Server.select()} == {"running"}
     follower.stop()
 
 
