@@ -57,6 +57,8 @@ class ServerSpec:
     nics: tuple[NicSpec, ...] = ()
     boot: str = "disk"
     """What is booted first: disk, cdrom or network."""
+    hardware: str = ""
+    """What `define` returned for this server the first time."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,11 @@ class Hypervisor(Driver):
         """The text that `define` would apply, without applying it."""
 
     @abstractmethod
-    def define(self, spec: ServerSpec) -> None:
+    def define(self, spec: ServerSpec) -> str:
         """Make the server known, or change it; a running one has the change from its next start.
 
+        Returns a name for its hardware (machine type), which the core gives back in `spec.hardware`: so the guest
+        finds the same even where the hypervisor has forgotten the server. Empty where there is nothing to remember.
         Raises Unsupported for what the hypervisor cannot do, Conflict when the id or the name is taken by a stranger.
         """
 

@@ -13,6 +13,7 @@ class Server(NounRow):
     """`power` is what the hypervisor said last, `desired` (running, stopped, suspended) what a person wants, and
     `settled` what was wanted by all that is done already.
 
+    `hardware` is what its hypervisor gave it when it first knew it, and gives it again if it has forgotten.
     `state` is creating, ready or trashed. `member` and `position` are its name and start order in its stack, which
     several may share; with `seed` it has a medium that tells its guest who it is.
     """
@@ -29,6 +30,7 @@ class Server(NounRow):
     memory_mb = peewee.IntegerField()
     cpus = peewee.IntegerField(default=1)
     boot = peewee.CharField(default="disk")
+    hardware = peewee.CharField(default="")
     seed = peewee.BooleanField(default=False)
     state = peewee.CharField(default="creating", index=True)
     power = peewee.CharField(default="stopped", index=True)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from origo.contracts import (
@@ -26,6 +26,7 @@ from origo.host import Host
 SHUTDOWN_SECONDS = 0.05
 FORMATS = ("qcow2", "raw")
 BOOT = ("disk", "cdrom", "network")
+HARDWARE = "paper"
 MAX_CPUS = 64
 MEMORY_MB = 1 << 20
 
@@ -67,9 +68,9 @@ class FakeHypervisor(Hypervisor, Consoles, Reasons):
 
     def render(self, spec: ServerSpec) -> str:
         """The file's text."""
-        return json.dumps(asdict(spec), indent=1, sort_keys=True)
+        return json.dumps(asdict(replace(spec, hardware=spec.hardware or HARDWARE)), indent=1, sort_keys=True)
 
-    def define(self, spec: ServerSpec) -> None:
+    def define(self, spec: ServerSpec) -> str:
         """Write the file."""
         self._fail("define")
         if (self.world / "strangers" / spec.id).exists():
@@ -82,6 +83,7 @@ class FakeHypervisor(Hypervisor, Consoles, Reasons):
         if spec.boot not in BOOT:
             raise Unsupported(f"cannot define server {spec.name}: it cannot boot from {spec.boot}")
         self._write("servers", spec.id, self.render(spec))
+        return spec.hardware or HARDWARE
 
     def undefine(self, id: str) -> None:
         """Remove the file."""

@@ -307,3 +307,13 @@ class HypervisorSuite:
         second.close()
         third.close()
         assert set(told) == {"second"}
+
+    def test_21_a_server_that_was_forgotten_gets_the_hardware_back_that_it_had(
+        self, driver: Hypervisor, spec: ServerSpec
+    ) -> None:
+        hardware = driver.define(spec)
+        had = driver.render(spec)
+        driver.undefine(spec.id)
+        again = replace(spec, hardware=hardware)
+        assert driver.define(again) == hardware
+        assert driver.render(again) == had

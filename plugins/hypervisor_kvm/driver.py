@@ -96,13 +96,12 @@ class KvmHypervisor(Hypervisor, Consoles, Reasons, Services, Closing):
 
     def render(self, spec: ServerSpec) -> str:
         """The XML; a server that is there keeps its machine type, which its guest knows."""
-        found = self._accelerator.answer()
-        kind = self._ask("ask for machine types", lambda connection: _machine_type(connection, spec.id, found.kind))
-        return domain_xml.domain(spec, accelerated=found.works, machine=kind)
+        return domain_xml.domain(spec, accelerated=self._accelerator.answer().works, machine=self._machine(spec))
 
-    def define(self, spec: ServerSpec) -> None:
-        """Define or change it; one that runs is as it was until its next start."""
-        text = self.render(spec)
+    def define(self, spec: ServerSpec) -> str:
+        """Define or change it; one that runs is as it was until its next start. The machine type is its hardware."""
+        machine = self._machine(spec)
+        text = domain_xml.domain(spec, accelerated=self._accelerator.answer().works, machine=machine)
 
         def work(connection: Any) -> None:
             known = _lookup(connection, spec.id)
@@ -111,6 +110,7 @@ class KvmHypervisor(Hypervisor, Consoles, Reasons, Services, Closing):
             connection.defineXML(text)
 
         self._ask(f"define server {spec.name}", work)
+        return machine
 
     def undefine(self, id: str) -> None:
         """Forget it."""
@@ -215,6 +215,11 @@ class KvmHypervisor(Hypervisor, Consoles, Reasons, Services, Closing):
         """Where its VNC screen listens."""
         return self._on(id, "open the screen of", lambda domain: parse.screen(domain.XMLDesc()), running=True)
 
+    def _machine(self, spec: ServerSpec) -> str:
+        """The machine type that its guest knows, or the newest one for a new guest."""
+        kind = self._accelerator.answer().kind
+        return self._ask("ask for machine types", lambda connection: _machine_type(connection, spec, kind))
+
     def _ask_ahead(self) -> None:
         """libvirt tries out every QEMU when it is first asked what they can do: now, not while somebody waits."""
         with contextlib.suppress(OrigoError):
@@ -283,11 +288,11 @@ def _title(domain: Any) -> str:
         return str(domain.UUIDString())
 
 
-def _machine_type(connection: Any, id: str, kind: str) -> str:
-    known = _lookup(connection, id)
+def _machine_type(connection: Any, spec: ServerSpec, kind: str) -> str:
+    known = _lookup(connection, spec.id)
     if known is not None and parse.is_ours(known):
         return parse.machine(known.XMLDesc(INACTIVE))
-    return parse.newest_machine(_capabilities(connection, kind))
+    return spec.hardware or parse.newest_machine(_capabilities(connection, kind))
 
 
 def _capabilities(connection: Any, kind: str) -> str:

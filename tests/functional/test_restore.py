@@ -1,5 +1,6 @@
 """After a start of the daemon servers do what they are to do, each started once; what is undone is as it was found."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -187,6 +188,17 @@ def test_a_start_makes_a_definition_that_somebody_removed(core: Core) -> None:
     power.restore(core)
     assert after(core, *started()) == ["done"]
     assert driver(core).state(only().id) is Power.RUNNING
+
+
+def test_a_server_out_of_the_trash_has_the_hardware_that_its_guest_knows(core: Core) -> None:
+    def hardware() -> str:
+        path = Path(core.config.path("hypervisor", "servers", f"{only().id}.json"))
+        return str(json.loads(path.read_text())["hardware"])
+
+    Server.update(hardware="an older one").execute()
+    for operation in (operations.DeleteServer(), operations.UndeleteServer(), operations.StartServer()):
+        kinds.run(core, operation, server=only().id, owner=OWNER)
+    assert (hardware(), only().hardware) == ("an older one", "an older one")
 
 
 def test_a_start_that_is_refused_its_definition_is_undone_and_not_stuck(core: Core) -> None:

@@ -151,6 +151,7 @@ class Server(NounRow):
     memory_mb = peewee.IntegerField()
     cpus = peewee.IntegerField()
     boot = peewee.CharField()
+    hardware = peewee.CharField()
     seed = peewee.BooleanField()
     state = peewee.CharField(index=True)
     power = peewee.CharField(index=True)

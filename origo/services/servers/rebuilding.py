@@ -5,7 +5,7 @@ from origo.model import Disk, Image, Server
 from origo.operations.base import Context, Cost, Lock, Mode, Step
 from origo.services.images import operations as image_operations
 from origo.services.images import steps as image_steps
-from origo.services.servers import spec, steps
+from origo.services.servers import steps
 from origo.services.servers.operations import ServerOperation
 
 
@@ -31,7 +31,7 @@ class SwapDisk(steps.ServerStep):
     def use(self, ctx: Context, image: str) -> None:
         """Let the server have this image."""
         Disk.update(image=image).where((Disk.server == self.server) & (Disk.role == "system")).execute()
-        self.driver(ctx).define(spec.build(ctx.core, self.row()))
+        self.define(ctx)
 
 
 class RebuildServer(ServerOperation):

@@ -17,6 +17,7 @@ def build(core: Core, server: Server, **changes: Any) -> ServerSpec:
         "memory_mb": server.memory_mb,
         "cpus": server.cpus,
         "boot": server.boot,
+        "hardware": server.hardware,
     } | changes
     seed = [_seed(core, server)] if server.seed else []
     return ServerSpec(id=server.id, disks=(*_disks(core, server), *seed), nics=_nics(server), **values)

@@ -28,6 +28,13 @@ class ServerStep(Step):
         """The hypervisor of its node."""
         return nodes.hypervisor(ctx.core, self.row().node)
 
+    def define(self, ctx: Context, **changes: Any) -> None:
+        """Let the hypervisor know the server as its row says, or with `changes`; its hardware is remembered."""
+        row = self.row()
+        hardware = self.driver(ctx).define(spec.build(ctx.core, row, **changes))
+        if hardware != row.hardware:
+            Server.update(hardware=hardware).where(Server.id == self.server).execute()
+
     def power(self, ctx: Context) -> Power:
         """What it is doing; a server that is not defined is stopped."""
         try:
@@ -54,13 +61,13 @@ class Define(ServerStep):
         return self.driver(ctx).render(self.spec(ctx)).splitlines()
 
     def do(self, ctx: Context) -> None:
-        self.driver(ctx).define(self.spec(ctx))
+        self.define(ctx, **self.changes)
 
     def undo(self, ctx: Context) -> None:
         if self.new:
             self.driver(ctx).undefine(self.server)
         else:
-            self.driver(ctx).define(spec.build(ctx.core, self.row()))
+            self.define(ctx)
 
 
 class Renew(Define):
@@ -85,7 +92,7 @@ class Undefine(ServerStep):
         self.driver(ctx).undefine(self.server)
 
     def undo(self, ctx: Context) -> None:
-        self.driver(ctx).define(spec.build(ctx.core, self.row()))
+        self.define(ctx)
 
 
 class Start(ServerStep):

@@ -177,8 +177,11 @@ class TestKvmItself(Real):
         xml = driver.render(spec)
         assert 'machine="pc-q35-' in xml
         older = virsh_define_with_older_machine(xml, spec)
-        driver.define(replace(spec, memory_mb=96))
+        hardware = driver.define(replace(spec, memory_mb=96))
         assert f'machine="{older}"' in driver.render(spec)
+        driver.undefine(spec.id)
+        driver.define(replace(spec, hardware=hardware))
+        assert f'machine="{older}"' in driver.render(spec), "even when libvirt had forgotten it"
 
     def test_libvirt_takes_the_definition_as_valid_and_keeps_all_of_it(
         self, driver: KvmHypervisor, lab: Lab, spec: ServerSpec
