@@ -206,7 +206,7 @@ def test_a_disk_grows_and_never_shrinks(tmp_path: Path, format: str) -> None:
     for _ in range(2):
         disks.grow(HOST, str(path), format, 16 * MIB)
         assert disks.inspect(HOST, str(path), format=format).size_bytes == 16 * MIB
-    with pytest.raises(Conflict, match=r"^cannot grow image disk to 8388608 bytes: it has 16777216$"):
+    with pytest.raises(Conflict, match=r"^cannot grow image disk to 8 MiB: it has 16 MiB$"):
         disks.grow(HOST, str(path), format, 8 * MIB)
 
 
