@@ -342,6 +342,22 @@ def test_a_list_that_is_older_than_the_row_does_not_count(core: Core, monkeypatc
     assert only().power == "stopped"
 
 
+def test_servers_are_started_when_their_pool_comes_back(core: Core) -> None:
+    vanish(core)
+    follower = power.Follower(core)
+    fail(core, "start")
+    follower.restore()
+    assert after(core, *started()) == ["undone"]
+    Path(core.config.path("hypervisor", "fail", "start")).unlink()
+    for pool in ("7", "0"):
+        follower.look()
+        assert len(started()) == 1, "no pool has come back, or another one"
+        core.events.emit("pool.ready", "pools", pool)
+    follower.look()
+    follower.look()
+    assert after(core, *started()) == ["undone", "done"]
+
+
 def test_a_node_without_its_driver_keeps_nobody_from_following_the_others(core: Core) -> None:
     Node.create(name="absent", hypervisor="unheard-of")
     follower = power.Follower(core)

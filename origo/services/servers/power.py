@@ -3,12 +3,13 @@
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from origo import log, model
 from origo.contracts import Power, Reasons, StateEvent, Watch
 from origo.errors import NotFound, OrigoError
-from origo.model import Node, Server
+from origo.model import Disk, Image, Node, Server
 from origo.operations.core import Core
 from origo.services import networks, nodes
 from origo.services.access import SYSTEM
@@ -39,6 +40,7 @@ class Follower:
         self._asking = threading.Lock()
         self._began = time.monotonic()
         self._restored = False
+        self._seen = 0
         self._thread = threading.Thread(target=self._run, name="power", daemon=True)
 
     def start(self) -> None:
@@ -49,7 +51,16 @@ class Follower:
     def restore(self) -> None:
         """Let every server do what it is to do, now and whenever a node is reached for the first time."""
         self._restored = True
+        self._seen = self.core.events.newest()
         restore(self.core)
+
+    def look(self) -> None:
+        """Let servers run whose pool has come back, and report those that are off by accident."""
+        seen, self._seen = self._seen, self.core.events.newest()
+        back = [event.target for event in self.core.events.since(seen, 1000) if event.kind == "pool.ready"]
+        if back:
+            restore(self.core, pools=back)
+        outages.look(self.core)
 
     def stop(self) -> None:
         """Stop following."""
@@ -118,7 +129,7 @@ class Follower:
                     pause = shutdowns.AGAIN_SECONDS
                     self._shutdowns.remind()
                     if self._restored:
-                        outages.look(self.core)
+                        self.look()
             except Exception:
                 _log.exception("cannot note a state", server=event.id)
         model.database.close()
@@ -151,14 +162,18 @@ class Follower:
             _log.warning("cannot take back the addresses of a server", server=event.id, error=error.message)
 
 
-def restore(core: Core) -> None:
-    """Ask for a start of every server that is to run or to be suspended, and is neither so nor being started.
+def restore(core: Core, pools: Sequence[str] | None = None) -> None:
+    """Ask for a start of every server that is to run or to be suspended, and is neither so nor being started; with
+    `pools`, by their ids, only of those that have a disk there.
 
     The servers of a stack take turns in the order of the stack's start; one that cannot start holds up no other.
     """
     asked = wishes.being_started()
     down = Server.power.in_(("stopped", "crashed"))
     wanted = (Server.state == "ready") & down & (Server.desired != "stopped")
+    if pools is not None:
+        there = Disk.select(Disk.server).join(Image).where(Image.pool.in_([int(pool) for pool in pools]))
+        wanted &= Server.id.in_(there)
     for server in list(Server.select().where(wanted).order_by(Server.position, Server.created)):
         if server.id not in asked:
             _start(core, server)
