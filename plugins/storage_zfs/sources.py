@@ -8,7 +8,7 @@ from origo_plugins.storage_zfs import commands, parse
 from origo_plugins.storage_zfs.options import Wanted
 from origo_plugins.storage_zfs.parse import Signature
 
-from origo.errors import BadInput, Conflict, NoRoom, NotFound, Unavailable, size
+from origo.errors import BadInput, CommandFailed, Conflict, NoRoom, NotFound, Unavailable, size
 from origo.host import Host
 
 ZFS = "zfs_member"
@@ -37,8 +37,9 @@ class Sources:
         self._what = f"cannot make the ZFS pool {wanted.zpool}"
 
     def guid(self) -> str:
-        """The id of the ZFS pool of the wanted name that lives on them; empty if none does."""
-        held = self._held()
+        """The id of the ZFS pool of the wanted name that lives on them; empty if none does. A device that cannot be
+        read any more tells nothing: a mirror has others."""
+        held = self._held(readable=True)
         dead = self._dead(held)
         found = {sign.uuid for one in held for sign in one.signs if self._is_ours(sign)} - dead
         if len(found) > 1:
@@ -93,8 +94,16 @@ class Sources:
             elif one.source in used:
                 self._host.run(commands.wipe(one.path))
 
-    def _held(self) -> tuple[Held, ...]:
-        return tuple(one for source in self._wanted.sources for one in self._held_by(source))
+    def _held(self, *, readable: bool = False) -> tuple[Held, ...]:
+        """What is on them; with `readable` only on those that can be read."""
+        held: list[Held] = []
+        for source in self._wanted.sources:
+            try:
+                held += self._held_by(source)
+            except CommandFailed:
+                if not readable:
+                    raise
+        return tuple(held)
 
     def _held_by(self, source: str) -> Iterator[Held]:
         """A file, or a device and its partitions, each with what it holds; nothing for what is not there."""

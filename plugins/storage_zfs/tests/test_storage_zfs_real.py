@@ -178,6 +178,28 @@ def test_layouts_with_spare_devices_survive_the_loss_of_one(
     assert not any(Path(file).exists() for file in files.split())
 
 
+class Ailing(LocalHost):
+    """This machine when a disk cannot be read any more, though it is still seen."""
+
+    dead = ""
+
+    def command(self, argv, **more):  # type: ignore[no-untyped-def]
+        return super().command(["false"] if argv[0] == "wipefs" and argv[-1] == self.dead else argv, **more)
+
+
+def test_a_mirror_is_opened_even_if_one_of_its_disks_cannot_be_read(make: Make, pool: PoolSpec) -> None:
+    files = f"{pool.options['file']}0 {pool.options['file']}1"
+    pool = replace(pool, options={"file": files, "size": "128M", "layout": "mirror"})
+    make().create(pool)
+    ailing = Ailing()
+    ailing.dead = files.split()[0]
+    for imported in (True, False):
+        if not imported:
+            make().host.run(["zpool", "export", "origo-7"])
+        ZfsStorage(ailing, {}).open(pool)
+        assert make().usage(pool).health == "ok"
+
+
 def test_a_pool_is_found_by_its_id_after_a_reboot(make: Make, pool: PoolSpec) -> None:
     make().create(pool)
     path = put(make(), pool, IMAGE)
