@@ -2,12 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from origo.api.route import Page
 
-DiskBytes = Annotated[int, Field(gt=0, le=64 << 40)]
-"""A disk's size in bytes, at most 64 TiB."""
+SECTOR, LEAST_BYTES, MOST_BYTES = 512, 1 << 20, 64 << 40
+
+
+def _disk_size(size_bytes: int) -> int:
+    if not LEAST_BYTES <= size_bytes <= MOST_BYTES:
+        raise ValueError("it must be from 1 MiB to 64 TiB")
+    return -(-size_bytes // SECTOR) * SECTOR
+
+
+DiskBytes = Annotated[
+    int,
+    AfterValidator(_disk_size),
+    WithJsonSchema({"type": "integer", "minimum": LEAST_BYTES, "maximum": MOST_BYTES}),
+]
+"""A disk's size in bytes: at least 1 MiB, since even an empty one takes 200 KiB, and a whole number of sectors."""
 
 MemoryMb = Annotated[int, Field(ge=16, le=16 << 20)]
 """A server's memory in MB, at most 16 TiB."""

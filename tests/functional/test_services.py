@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from pydantic import ValidationError
 
-from origo import model
+from origo import disks, model
 from origo.api.images import ImageClone, ImageCreate, ImageGrow, ImageImport
 from origo.api.models import TrashPage
 from origo.api.route import Page
@@ -141,6 +142,20 @@ def test_a_server_on_another_users_network_or_image_is_refused(core: Core) -> No
         servers.create(core, eve, ServerCreate(name="x", disks=[DiskCreate(image=image)]))
     with pytest.raises(NotFound):
         servers.create(core, eve, ServerCreate(name="x", network=network))
+
+
+def test_a_disk_has_whole_sectors_whatever_size_is_asked_for(core: Core) -> None:
+    id = done(core, images.create(core, SYSTEM, ImageCreate(name="odd", size_bytes=SIZE + 1))).target
+    assert images.show(core, SYSTEM, id)["size_bytes"] == SIZE + 512
+    done(core, images.grow(core, SYSTEM, id, ImageGrow(size_bytes=2 * SIZE + 1)))
+    assert images.show(core, SYSTEM, id)["size_bytes"] == 2 * SIZE + 512
+    assert disks.inspect(core.local, images.show(core, SYSTEM, id)["path"]).size_bytes == 2 * SIZE + 512
+
+
+@pytest.mark.parametrize("size_bytes", [-1, 0, 1, SIZE - 1, (64 << 40) + 1])
+def test_a_disk_that_is_too_small_or_too_large_is_refused(size_bytes: int) -> None:
+    with pytest.raises(ValidationError):
+        ImageCreate(name="odd", size_bytes=size_bytes)
 
 
 @pytest.mark.parametrize(
