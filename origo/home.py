@@ -12,6 +12,7 @@ FOLDERS = {
     "run": 0o711,
     "incoming": 0o700,
     "import": 0o711,
+    "build": 0o711,
     "metrics": 0o700,
     "log": 0o700,
     "pools": 0o711,

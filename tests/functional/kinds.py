@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,18 @@ from origo.testing.proof import Scenario
 
 HELLO = Path(__file__).parents[2] / "appliance/stacks/hello"
 SIZE = 1 << 20
+RECIPE = """
+name = "own"
+version = "1"
+title = "Own"
+[base]
+image = "disk.img"
+sha256 = "{sha256}"
+[[server]]
+name = "own"
+memory = "64M"
+disk = "16M"
+"""
 BURNT = frozenset({"label"})
 """A label that was chosen once is never given to another, even if nothing came of it."""
 LOOSE = {
@@ -249,6 +262,15 @@ def an_entry(core: Core) -> None:
             model.CatalogMaster.create(entry=row, member=member, role=master.role, image=made)
 
 
+def a_recipe(core: Core) -> None:
+    """The folder of a stack whose disk is an image beside the recipe: nothing is needed from elsewhere to build it."""
+    folder = Path(core.config.path("recipe"))
+    folder.mkdir()
+    disks.create(core.local, str(folder / "disk.img"), SIZE)
+    digest = hashlib.sha256((folder / "disk.img").read_bytes()).hexdigest()
+    (folder / "recipe.toml").write_text(RECIPE.format(sha256=digest))
+
+
 def a_stack(core: Core) -> None:
     an_entry(core)
     run(core, stacks.InstallStack(), **wanted_stack())
@@ -292,6 +314,10 @@ def stack() -> str:
 
 def file() -> str:
     return str(Path(model.database.obj.database).parent / "incoming" / "file.qcow2")
+
+
+def recipe() -> str:
+    return str(Path(model.database.obj.database).parent / "recipe")
 
 
 def wanted_server() -> dict[str, Any]:
@@ -344,5 +370,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     case(stacks.DeleteStack, a_stack, **STACK),
     case(stacks.UndeleteStack, a_trashed_stack, **STACK),
     case(stacks.PurgeStack, a_trashed_stack, **STACK),
+    case(catalog.BuildStack, a_recipe, folder=recipe, fresh=False),
     case(catalog.DeleteEntry, an_entry, entry=lambda: str(model.CatalogStack.get().id)),
 )

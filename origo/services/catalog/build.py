@@ -74,10 +74,10 @@ def build_master(
     packages and trees for later builds; with `fresh` today's packages are used instead of a kept tree.
     Raises what the recipe's own commands or a missing package cause, and Cancelled.
     """
+    discard(work_folder, target_path)
     if host.exists(target_path):
         return
     build_tools.require(host, _tools(recipe))
-    discard(work_folder, target_path)
     host.make_folder(work_folder, mode=0o700)
     one = part(recipe, master.members[0], folder)
     work = Work(recipe, one.server, one.folder, host, Path(work_folder), Path(cache_folder), log, fresh)

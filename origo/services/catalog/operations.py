@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from origo.contracts import Place
 from origo.errors import BadInput, Conflict
 from origo.model import CatalogMaster, CatalogStack, Disk, Image, Pool, Stack
 from origo.operations.base import Context, Cost, Lock, Operation, Step
@@ -25,10 +24,8 @@ class BuildMaster(steps.ImageStep):
 
     def folders(self, ctx: Context) -> dict[str, str]:
         """Where it is built, and where the finished file goes."""
-        image = self.row()
-        place = Place("masters", f"{image.id}.qcow2")
-        target = pools.driver(ctx.core, image.pool).place(pools.spec(image.pool), place)
-        return {"work_folder": ctx.core.config.path("build", image.id), "target_path": target}
+        work = ctx.core.config.path("build", self.image)
+        return {"work_folder": work, "target_path": pools.path(ctx.core, self.row())}
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"build {self.row().name} into {self.folders(ctx)['target_path']}"]
@@ -52,6 +49,7 @@ class BuildMaster(steps.ImageStep):
 
     def undo(self, ctx: Context) -> None:
         build.discard(**self.folders(ctx))
+        self.remove_file(ctx)
 
 
 class Describe(Step):
