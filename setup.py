@@ -21,7 +21,6 @@ setup(
         "origo.services.catalog": ["guest/*.sh", "full/*"],
     },
     install_requires=[
-        "APScheduler>=3.11,<4",
         "bottle>=0.13,<0.14",
         "cheroot>=11,<12",
         "click>=8.1,<9",
@@ -35,8 +34,6 @@ setup(
         "pydantic>=2.10,<3",
         "rich>=13",
         "structlog>=25",
-        "watchdog>=6",
-        "websockets>=14",
     ],
     extras_require={
         "dev": [
@@ -50,6 +47,7 @@ setup(
             "schemathesis>=4",
             "setuptools>=77",
             "time-machine>=2.16",
+            "websockets>=14",
         ]
     },
     entry_points={

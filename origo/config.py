@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ def _is_port(value: int) -> bool:
     return 0 < value < 65536
 
 
+def _are_options(value: str) -> bool:
+    try:
+        return all(word.find("=") > 0 for word in shlex.split(value))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting: its name in the file, and in the environment as ORIGO_<NAME>; `kind` is str, int or bool.
@@ -38,7 +46,7 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("name", str, "origo", "What this engine is called."),
+    Setting("name", str, "origo", "What this engine is called, from its first start on."),
     Setting(
         "domain",
         str,
@@ -55,6 +63,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hypervisor", str, "hypervisor_kvm", "The driver that runs servers on this machine."),
     Setting("network", str, "net_iptables", "The driver that connects servers."),
     Setting("storage", str, "storage_rsync", "The driver of pool 0 when it is made at the first start."),
+    Setting(
+        "storage_options",
+        str,
+        "",
+        'What that driver is told, such as `devices="/dev/sdb /dev/sdc" layout=mirror` for `storage_zfs`.',
+        _are_options,
+        "words of the form key=value, a value with spaces in double quotes",
+    ),
     Setting(
         "libvirt",
         str,
@@ -86,6 +102,11 @@ class Config:
     def host_name(self) -> str:
         """The engine's own host name."""
         return f"origo.{self['domain']}"
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What the driver of pool 0 is told."""
+        return dict(word.split("=", 1) for word in shlex.split(self["storage_options"]))
 
     def path(self, *parts: str) -> str:
         """A path below the home."""

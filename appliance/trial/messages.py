@@ -91,4 +91,4 @@ def what_stays() -> None:
     if PACKAGES.is_file():
         names = PACKAGES.read_text().split()
         say(f"what stays: {len(names)} Debian packages, listed in {PACKAGES}; to remove them:")
-        print(f"     xargs apt-get purge <{PACKAGES}", flush=True)
+        print(f"     xargs -a {PACKAGES} apt-get purge", flush=True)

@@ -16,12 +16,17 @@ def page() -> str:
     """The whole page."""
     parts = [HEAD]
     for name, command in sorted(cli.commands.items()):
-        if isinstance(command, click.Group):
-            parts.append(f"\n## origo {name}\n{command.help}\n")
-            parts += [_command(f"{name} {verb}", one, 3) for verb, one in sorted(command.commands.items())]
-        else:
-            parts.append(_command(name, command, 2))
+        parts += _commands(name, command, 2)
     return "".join(parts)
+
+
+def _commands(name: str, command: click.Command, level: int) -> list[str]:
+    if not isinstance(command, click.Group):
+        return [_command(name, command, level)]
+    parts = [f"\n{'#' * level} origo {name}\n{command.help}\n"]
+    for verb, one in sorted(command.commands.items()):
+        parts += _commands(f"{name} {verb}", one, level + 1)
+    return parts
 
 
 def _command(name: str, command: click.Command, level: int) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ def eventually(true: Callable[[], bool]) -> bool:
     while not true() and time.monotonic() < end:
         time.sleep(0.02)
     return true()
+
+
+def test_the_first_pool_is_made_as_the_settings_say(empty: Core) -> None:
+    values = dict(empty.config.values) | {"storage_options": "devices=/dev/sdb layout=single"}
+    keeping.make_first(replace(empty, config=replace(empty.config, values=values)))
+    assert model.Pool.get_by_id(0).options == {"devices": "/dev/sdb", "layout": "single"}
 
 
 def test_an_engine_whose_first_pool_cannot_be_made_is_told_and_has_it_as_soon_as_it_can(empty: Core) -> None:

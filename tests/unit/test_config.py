@@ -9,6 +9,7 @@ from origo.errors import BadInput
 
 WRONG = [
     *(("ORIGO_DOMAIN", text) for text in ("", "a b", "a\n;", "-a", "a..b", "a" * 300, "b\u00fccher.example")),
+    *(("ORIGO_STORAGE_OPTIONS", text) for text in ("mirror", "=mirror", 'devices="/dev/sdb')),
     *(("ORIGO_HTTPS_PORT", text) for text in ("0", "-1", "65536")),
 ]
 
@@ -52,3 +53,8 @@ def test_a_wrong_value_in_the_environment_is_refused_naming_the_variable(tmp_pat
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(setting.help.endswith(".") and type(setting.default) is setting.kind for setting in config.SETTINGS)
+
+
+def test_options_of_the_first_pool_are_words_with_values(tmp_path: Path) -> None:
+    found = load(tmp_path, "", ORIGO_STORAGE_OPTIONS='devices="/dev/sdb /dev/sdc" layout=mirror')
+    assert found.storage_options == {"devices": "/dev/sdb /dev/sdc", "layout": "mirror"}

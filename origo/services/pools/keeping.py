@@ -81,7 +81,8 @@ def make_first(core: Core) -> None:
     # Whoever was faster than this, or made another pool while this one could not be made, may have taken the name.
     taken = Pool.select().where(Pool.name == pools.FIRST).exists()
     name, path = f"{pools.FIRST}-0" if taken else pools.FIRST, core.config.path("pools", "0")
-    pool = Pool(id=0, name=name, driver=core.config["storage"], path=path, state="ready", created=time.time())
+    driver, options = core.config["storage"], core.config.storage_options
+    pool = Pool(id=0, name=name, driver=driver, path=path, options=options, state="ready", created=time.time())
     pools.driver(core, pool).create(pools.spec(pool))
     pool.save(force_insert=True)
 
