@@ -1,5 +1,6 @@
 """What pools are promised: nothing that happens to one stops the engine, and whoever looks after them is told."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -12,9 +13,11 @@ from origo.contracts import PoolUsage
 from origo.contracts.storage import PoolSpec
 from origo.host import Host
 from origo.operations.core import Core
+from origo.services import engine
 from origo.services.access import SYSTEM
 from origo.services.images import operations as images
 from origo.services.pools import keeping
+from origo.services.stacks import operations as stacks
 from origo.testing.fake_storage import FakeStorage
 from tests.functional import kinds
 
@@ -35,6 +38,7 @@ class Shelf(FakeStorage):
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Core]:
     core = kinds.open_core(tmp_path, {**kinds.FAKES, "storage": Shelf})
+    engine.ensure(core)
     (tmp_path / "world").mkdir()
     room(core, 1 << 40, 1 << 39)
     yield core
@@ -169,3 +173,30 @@ def test_pools_are_looked_at_from_time_to_time_whatever_goes_wrong_with_one(core
     room(core, 1 << 40, 1 << 20)
     assert eventually(lambda: bool(issues()))
     keeper.stop()
+
+
+def test_a_pool_remembers_its_engine_and_what_its_images_are(core: Core) -> None:
+    kinds.run(core, images.CreateImage(), name="disk", owner=SYSTEM.id, pool=0, size_bytes=1 << 20)
+    keeping.ensure(core)
+    path = Path(model.Pool.get_by_id(0).path, "engine", "notes.json")
+    found = json.loads(path.read_text())
+    assert found["engine"]["id"] == model.EngineRow.get().id
+    assert [(image["id"], image["name"]) for image in found["images"]] == [(kinds.image(), "disk")]
+    assert path.stat().st_mode & 0o777 == 0o600
+    written = path.stat().st_mtime_ns
+    keeping.ensure(core)
+    assert path.stat().st_mtime_ns == written, "what has not changed is not written again"
+    model.Image.update(name="other").execute()
+    keeping.ensure(core)
+    assert json.loads(path.read_text())["images"][0]["name"] == "other"
+
+
+def test_what_a_pool_remembers_has_no_secret(core: Core) -> None:
+    kinds.an_entry(core)
+    kinds.run(core, stacks.InstallStack(), **kinds.wanted_stack())
+    model.Stack.update(secret="sealed").execute()
+    keeping.ensure(core)
+    text = Path(model.Pool.get_by_id(0).path, "engine", "notes.json").read_text()
+    assert [stack["name"] for stack in json.loads(text)["stacks"]] == ["hello"]
+    assert len(json.loads(text)["disks"]) == 2
+    assert "sealed" not in text

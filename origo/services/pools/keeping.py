@@ -10,6 +10,7 @@ from origo.errors import NotFound, OrigoError, Unavailable, size
 from origo.model import Pool
 from origo.operations.core import Core
 from origo.services import issues, pools
+from origo.services.pools import notes
 
 _log = log.get("pools")
 
@@ -103,6 +104,10 @@ def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
     room = f"{size(usage.free_bytes)} of {size(usage.total_bytes)} are free"
     sentence = f"pool {pool.name} is low on room: {room}" if low else ""
     _note(core, pool, "room", sentence, "purge what is in the trash, or give the pool more room")
+    try:
+        notes.write(core, pool)
+    except OrigoError as error:
+        _log.warning("cannot note in a pool what it holds", pool=pool.name, error=error.message)
 
 
 def _usage(core: Core, pool: Pool, *, reopen: bool) -> PoolUsage:
