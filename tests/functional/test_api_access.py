@@ -20,6 +20,8 @@ ELSEWHERE = {"/servers/{id}/console": ("unsupported",)}
 ADMINISTRATORS_ONLY = {
     "/engine/doctor", "/nodes", "/users", "/users/setup-link", "/users/reset-admin", "/plugins",
 }  # fmt: skip
+CHANGED_BY_ADMINISTRATORS = {("POST", "/pools"), ("POST", "/catalog")}
+"""What every user may see in a list, and only administrators add to."""
 
 
 @pytest.fixture
@@ -85,14 +87,27 @@ def test_the_wrong_user_learns_and_changes_nothing(shared: Shared, route: Route)
 def test_a_user_sees_nothing_of_others_in_lists_and_does_nothing_that_is_for_administrators(
     shared: Shared, route: Route
 ) -> None:
-    if route.path in ADMINISTRATORS_ONLY:
+    if route.path in ADMINISTRATORS_ONLY or (route.method, route.path) in CHANGED_BY_ADMINISTRATORS:
         assert shared.ask(route, shared.token).error["code"] == "forbidden"
     elif route.method == "GET" and route.kind is not Kind.STREAM:
         answer = shared.ask(route, shared.token)
         assert answer.status == 200
         assert belongings.NAME not in answer.text
     else:
-        assert route.kind is not Kind.READ  # making things of one's own: other tests do
+        assert route.kind is not Kind.READ  # making things of one's own, and the stream: other tests do
+
+
+def test_a_user_hears_of_own_things_alone_in_the_stream(world: World) -> None:
+    victim, mallory = world.user("victim"), world.user("mallory")
+    events = world.core.events
+    address = f"/api/v1/events?after={events.newest()}"
+    answer = world.ask("GET", address, token=world.token(mallory), stream=True)
+    for owner, target in ((victim.id, "the-victims"), ("", "the-engines"), (mallory.id, "mallorys")):
+        events.emit("server.power", "servers", target, owner=owner)
+    told = iter(answer.rest)
+    assert next(told).startswith(b"retry:")
+    assert b'"target":"mallorys"' in next(told)
+    answer.rest.close()
 
 
 def test_an_administrator_through_the_network_is_not_root_at_the_machine(world: World) -> None:
