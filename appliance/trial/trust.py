@@ -31,11 +31,12 @@ def withdraw(path: Path) -> None:
     if note.is_file():
         target = STORE / Path(note.read_text().strip()).name
         target.unlink(missing_ok=True)
-        update()
+        # Without it the store's links to the certificate stay, and lead nowhere.
+        update("--fresh")
         note.unlink()
         messages.say("this machine no longer trusts the engine's certificates")
 
 
-def update() -> None:
+def update(*options: str) -> None:
     """Let Debian gather the store's certificates again."""
-    subprocess.run(["update-ca-certificates"], check=True, capture_output=True)
+    subprocess.run(["update-ca-certificates", *options], check=True, capture_output=True)
