@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from engine_world import HELLO, EngineWorld, wait_for
+from playwright.sync_api import sync_playwright
+from terminal import Terminal
 
 pytestmark = [
     pytest.mark.needs("libvirt"),
@@ -26,7 +28,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def engine() -> Iterator[EngineWorld]:
     with tempfile.TemporaryDirectory(dir="/run", prefix="engine-") as folder:
-        world = EngineWorld(Path(folder))
+        world = EngineWorld(Path(folder), listen="127.0.0.1")
         world.start()
         world.json("stacks", "build", str(HELLO))
         yield world
@@ -195,6 +197,55 @@ def test_a_password_reaches_a_guest_at_every_boot_and_lies_on_no_disk(engine: En
     assert "correct-horse-battery" in engine.page("keeper")
     engine.json("stacks", "delete", "keeper")
     engine.json("stacks", "purge", engine.json("stacks", "list", "--trash")[0]["id"])
+
+
+PASSWORD = "anna has a secret"
+TALKER = """#!/bin/busybox sh
+exec 3<> /dev/ttyS0
+while read -r line <&3; do echo "the guest heard $line" >&3; done &
+exec busybox httpd -f -p 80 -h /srv/www
+"""
+
+
+def test_the_serial_line_of_a_guest_is_typed_into_and_hung_up(engine: EngineWorld, tmp_path: Path) -> None:
+    folder = tmp_path / "recipe"
+    shutil.copytree(HELLO, folder)
+    recipe = folder / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('name = "hello"', 'name = "talker"', 1))
+    (folder / "httpd.sh").write_text(TALKER)
+    engine.json("stacks", "build", str(folder))
+    engine.json("stacks", "install", "talker")
+    engine.page("talker")
+    with Terminal(engine, "servers", "console", "talker") as terminal:
+        terminal.expect("connected to talker; Ctrl-] hangs up")
+        terminal.type("good evening\r")
+        terminal.expect("the guest heard good evening")
+        terminal.type("\x1d")
+        terminal.expect("hung up")
+        assert (terminal.process.wait(10), terminal.mode()) == (0, terminal.before)
+    engine.json("stacks", "delete", "talker")
+    engine.json("stacks", "purge", engine.json("stacks", "list", "--trash")[0]["id"])
+
+
+@pytest.mark.needs("chromium")
+def test_a_browser_shows_the_guests_page_in_a_frame_that_counts_its_visitors(engine: EngineWorld, hello: str) -> None:
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        page = browser.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(engine.json("users", "setup-link")["url"])
+        for label, text in (("Name", "anna"), ("Password", PASSWORD), ("The same password again", PASSWORD)):
+            page.get_by_label(label, exact=True).fill(text)
+        page.get_by_role("button", name="Create the administrator").click()
+        page.get_by_role("link", name=hello, exact=True).click()
+        counter = page.frame_locator("iframe").locator("#count")
+        first = int(counter.text_content() or 0)
+        assert page.frame_locator("iframe").locator("h1").text_content() == "Good morning"
+        page.reload()
+        second = int(counter.text_content() or 0)
+        assert 0 < first < second < count(engine.page(hello))
+        browser.close()
 
 
 def test_the_servers_of_a_stack_stop_and_come_back_in_their_order(engine: EngineWorld, tmp_path: Path) -> None:
