@@ -45,7 +45,11 @@ CATCHER = (
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 33), (signal.SIGINT, 34)])
 def test_a_signal_reaches_the_command_once(number: signal.Signals, status: int) -> None:
-    process = subprocess.Popen([PRIVATE, "--", "sh", "-c", CATCHER], stdout=subprocess.PIPE, text=True)
+    def hear() -> None:
+        signal.signal(number, signal.SIG_DFL)  # a shell that starts tests in the background has them ignore SIGINT
+
+    argv = [PRIVATE, "--", "sh", "-c", CATCHER]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=hear)
     wait_for_line(process, "ready")
     process.send_signal(number)
     wait_for_line(process, f"got {number.name[3:]}")
