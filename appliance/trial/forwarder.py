@@ -96,5 +96,5 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
             await sink.drain()
         if sink.can_write_eof():
             sink.write_eof()
-    except ConnectionError:
+    except OSError:  # to end a side that has gone is ENOTCONN, which is no ConnectionError
         sink.close()

@@ -1,7 +1,9 @@
 """The forwarder: what a browser sends to loopback reaches the socket behind it, unchanged, both ways."""
 
 import contextlib
+import gc
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,3 +96,18 @@ def test_a_taken_port_is_said_and_nothing_stays_open(tmp_path: Path) -> None:
     with socket.socket() as again:
         again.bind(("127.0.0.1", first))
         assert again.getsockname()[1] == first
+
+
+def test_a_browser_that_breaks_off_as_the_front_hangs_up_is_no_error_of_ours(
+    server: tuple[socket.socket, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    listener, path = server
+    with forwarded(path) as port:
+        for _ in range(100):
+            browser = call(port)
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            front, _ = listener.accept()
+            front.close()
+            browser.close()
+    gc.collect()
+    assert caplog.messages == []
