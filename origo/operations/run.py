@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from origo import host, log
 from origo.errors import Cancelled, OrigoError
-from origo.model import OperationRow
+from origo.model import OperationRow, database
 from origo.operations import journal
 from origo.operations import plan as plans
 from origo.operations.base import Context, Operation, Step
@@ -176,8 +177,9 @@ class Run:
         return f"{self._row.kind} {self._row.target}".rstrip()
 
     def _group(self, index: int, direction: str) -> str:
-        # The moment of its creation tells it from the same number in another engine on this machine.
-        return f"op-{self._row.id}-{index}-{direction}-{int(self._row.created * 1e6):x}"
+        # The journal's file and the moment tell it from the same number in another engine on this machine.
+        file = zlib.crc32(str(database.database).encode())
+        return f"op-{self._row.id}-{index}-{direction}-{int(self._row.created * 1e6):x}{file:08x}"
 
     def _make_context(self) -> Context:
         row, around = self._row, self._around

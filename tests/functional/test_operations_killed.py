@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,18 @@ def test_whatever_fails_and_however_often_it_is_killed_all_or_nothing_is_left(
     world = tmp_path_factory.mktemp("erratic") / "world"
     ended, _ = harass(erratic, world, kills, cancel=cancel)
     assert ended in ("done", "undone")
+
+
+def test_an_engine_ends_nothing_of_the_same_operation_in_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    ended = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        bench = Bench(tmp_path / name)
+        bench.engine.start()
+        assert bench.run(moods={"two": ["do:fail"]}).id == 1
+        ended.append(set(bench.ended))
+        bench.close()
+    assert ended[0] and not ended[0] & ended[1]
