@@ -1,6 +1,7 @@
 """What is wrong now: found, shown with its remedy, ended when it is well again."""
 
 import time
+from collections.abc import Container
 from typing import Any
 
 from origo import model
@@ -78,6 +79,19 @@ def end(events: Events, key: str) -> None:
         for issue in Issue.select().where(same):
             events.emit("issue.ended", "issues", key, owner=issue.owner, sentence=issue.sentence)
         Issue.update(ended=time.time()).where(same).execute()
+
+
+def open_below(prefix: str) -> list[str]:
+    """The keys of the open issues that begin so, without that beginning."""
+    rows = Issue.select(Issue.key).where(Issue.key.startswith(prefix) & Issue.ended.is_null())
+    return [row.key.removeprefix(prefix) for row in rows]
+
+
+def end_others(events: Events, prefix: str, still: Container[str]) -> None:
+    """End the open issues whose keys begin so, but for those that are `still` true, by the rest of their keys."""
+    for rest in open_below(prefix):
+        if rest not in still:
+            end(events, f"{prefix}{rest}")
 
 
 def show_row(issue: Issue) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def choose() -> Node:
 
 def promised_mb(node: Node) -> int:
     """The memory, in MB, of all servers on this node that run or are to run."""
-    return _promised().get(node.id, 0)
+    return _promised(Server.node == node).get(node.id, 0)
 
 
 def available_mb(core: Core) -> int:
@@ -110,10 +110,10 @@ def admit(core: Core, node: Node, what: str, memory_mb: int) -> None:
         )
 
 
-def _promised() -> dict[str, int]:
-    """The memory of all servers that run or are to run, by node."""
-    wanted = (Server.desired != "stopped") & (Server.state != "trashed")
-    rows: Any = Server.select(Server.node, peewee.fn.SUM(Server.memory_mb)).where(wanted).group_by(Server.node)
+def _promised(*among: Any) -> dict[str, int]:
+    """The memory of all servers `among` these that run or are to run, by node."""
+    wanted = (Server.desired != "stopped", Server.state != "trashed", *among)
+    rows: Any = Server.select(Server.node, peewee.fn.SUM(Server.memory_mb)).where(*wanted).group_by(Server.node)
     return dict(rows.tuples())
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from origo.supervise import Supervisor
+
 ORIGO = Path(sys.executable).with_name("origo")
 FAKES = Path(__file__).with_name("fakes")
 FAKE = {"hypervisor": "fake", "network": "fake"}
@@ -131,12 +133,13 @@ def folder(name: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def engine(home: Path, **settings: str) -> Iterator[Engine]:
-    """An engine that is ended with its guests and programs at the end; one whose guests are files is killed."""
+    """An engine that is ended with its guests and programs at the end; one whose guests are files is killed before."""
     made = Engine(home, settings)
     try:
         yield made
     finally:
         made.stop(signal.SIGKILL if settings.get("hypervisor") == "fake" else signal.SIGINT)
+        Supervisor(str(home / "run" / "services"), lambda name, sentence: None).stop_all()
 
 
 def fakes(base: Path) -> dict[str, str]:

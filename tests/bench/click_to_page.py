@@ -16,7 +16,7 @@ from tests.bench import _bare, _engine
 from tests.bench._bare import Bare, Pattern
 from tests.bench._engine import Engine
 from tests.bench._figures import median, show, spread
-from tests.bench.install import HELLO, install, remove
+from tests.bench.install import prepare, remove
 
 ROUNDS = 5
 SECONDS = 90
@@ -39,14 +39,9 @@ def main() -> int:
         engine.start()
         engine.wait_settled()
         _add_user(engine)
-        engine.do("POST", "/catalog", {"folder": str(HELLO)})
         bare = stack.enter_context(_bare.bare(base / "bare"))
         stack.enter_context(_addresses(base))
-        _, first = install(engine, "first")
-        (server,) = engine.ask("GET", f"/stacks/{first}")["servers"]
-        pattern = bare.pattern(server["id"])
-        bare.prepare(pattern, "control")
-        remove(engine, first)
+        pattern = prepare(engine, bare)
         began = time.monotonic()
         while len(took) < ROUNDS and time.monotonic() - began < SECONDS:
             control.append(_boot_bare(bare, pattern))

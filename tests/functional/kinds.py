@@ -169,6 +169,18 @@ def running(folder: Path, *wanted: Callable[[Core], object]) -> Iterator[Core]:
         model.database.close()
 
 
+@contextlib.contextmanager
+def waiting(folder: Path) -> Iterator[Core]:
+    """An engine that is not started: whatever is asked for waits."""
+    core = open_core(folder)
+    furnish(core)
+    try:
+        yield core
+    finally:
+        core.operations.stop()
+        model.database.close()
+
+
 def run(core: Core, operation: Operation, **args: Any) -> Any:
     """Run an operation to its end."""
     row = core.operations.submit(operation, args, by=SYSTEM.id)

@@ -21,11 +21,8 @@ from tests.functional import kinds
 @pytest.fixture
 def waiting(tmp_path: Path) -> Iterator[Core]:
     """An engine that is not started: whatever is asked for waits."""
-    core = kinds.open_core(tmp_path)
-    kinds.furnish(core)
-    yield core
-    core.operations.stop()
-    model.database.close()
+    with kinds.waiting(tmp_path) as core:
+        yield core
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from api_world import ORIGIN, World, key_in
 
 from origo import model
 from origo.services import front, sessions
+from tests.functional.watching import queries
 
 PASSWORD = "correct horse battery"
 
@@ -174,18 +175,9 @@ def test_asking_who_may_pass_takes_one_look_at_most_for_each_question(
             for n in range(500)
         ]
     ).execute()
-    seen: list[str] = []
-    original = model.database.obj.execute_sql
-
-    def counted(sql: str, *more: object, **named: object) -> object:
-        seen.append(sql)
-        return original(sql, *more, **named)
-
-    model.database.obj.execute_sql = counted
-    try:
-        assert front.upstream("victims-a1b2").address == "10.7.0.2:80"
-    finally:
-        del model.database.obj.execute_sql
+    found: list[str] = []
+    seen = queries(lambda: found.append(front.upstream("victims-a1b2").address))
+    assert found == ["10.7.0.2:80"]
     assert len(seen) == 1
     plan = str(model.database.execute_sql("EXPLAIN QUERY PLAN " + seen[0], ("victims-a1b2", "trashed")).fetchall())
     assert "SCAN" not in plan, plan

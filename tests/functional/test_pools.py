@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from origo.services.pools import keeping
 from origo.services.stacks import operations as stacks
 from origo.testing.fake_storage import FakeStorage
 from tests.functional import kinds
+from tests.functional.watching import eventually, open_issues
 
 
 class Shelf(FakeStorage):
@@ -57,17 +58,6 @@ def room(core: Core, total: int, free: int) -> None:
     Path(core.config.path("world", "room")).write_text(f"{total} {free}")
 
 
-def issues() -> list[str]:
-    return [issue.sentence for issue in model.Issue.select().where(model.Issue.ended.is_null())]
-
-
-def eventually(true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 5
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    return true()
-
-
 def test_the_first_pool_is_made_as_the_settings_say(empty: Core) -> None:
     values = dict(empty.config.values) | {"storage_options": "devices=/dev/sdb layout=single"}
     keeping.make_first(replace(empty, config=replace(empty.config, values=values)))
@@ -79,10 +69,10 @@ def test_an_engine_whose_first_pool_cannot_be_made_is_told_and_has_it_as_soon_as
     stranger.parent.mkdir(exist_ok=True)
     stranger.touch()
     keeping.ensure(empty, open_all=True)
-    assert [said.partition(":")[0] for said in issues()] == [f"cannot make pool default at {stranger}"]
+    assert [said.partition(":")[0] for said in open_issues()] == [f"cannot make pool default at {stranger}"]
     stranger.unlink()
     keeping.ensure(empty)
-    assert issues() == []
+    assert open_issues() == []
     assert model.Pool.get_by_id(0).state == "ready"
 
 
@@ -94,7 +84,7 @@ def test_the_first_pool_is_made_even_if_another_was_made_before(empty: Core, oth
     for _ in range(2):
         keeping.ensure(empty)
     assert [(pool.id, pool.name) for pool in model.Pool.select().order_by(model.Pool.id)] == [(0, name), (1, other)]
-    assert issues() == []
+    assert open_issues() == []
 
 
 def test_a_pool_that_cannot_be_opened_is_an_issue_until_it_can_and_keeps_no_other_from_opening(core: Core) -> None:
@@ -105,11 +95,11 @@ def test_a_pool_that_cannot_be_opened_is_an_issue_until_it_can_and_keeps_no_othe
     Shelf(core.local, {}).create(PoolSpec(1, "second", str(second)))
     keeping.ensure(core, open_all=True)
     keeping.ensure(core)
-    assert [said.partition(":")[0] for said in issues()] == [f"cannot find pool default at {folder}"]
+    assert [said.partition(":")[0] for said in open_issues()] == [f"cannot find pool default at {folder}"]
     assert [pool.state for pool in model.Pool.select().order_by(model.Pool.id)] == ["missing", "ready"]
     away.rename(folder)
     keeping.ensure(core)
-    assert issues() == []
+    assert open_issues() == []
     assert model.Pool.get_by_id(0).state == "ready"
     kinds_of = [event.kind for event in core.events.since(0) if event.noun == "pools" and event.target == "0"]
     assert kinds_of == ["pool.missing", "pool.ready"]
@@ -118,7 +108,7 @@ def test_a_pool_that_cannot_be_opened_is_an_issue_until_it_can_and_keeps_no_othe
 def test_a_pool_that_is_being_made_is_left_to_its_operation(core: Core) -> None:
     model.Pool.create(id=1, name="second", driver="files", path="/nowhere/at/all", created=1.0)
     keeping.ensure(core, open_all=True)
-    assert issues() == []
+    assert open_issues() == []
     assert model.Pool.get_by_id(1).state == "creating"
 
 
@@ -130,27 +120,27 @@ def test_a_pool_is_low_on_room_below_a_tenth_or_ten_gib_whichever_is_less(
 ) -> None:
     room(core, total, free)
     keeping.ensure(core)
-    assert bool(issues()) == low
+    assert bool(open_issues()) == low
     room(core, total, total)
     keeping.ensure(core)
-    assert issues() == []
+    assert open_issues() == []
 
 
 def test_how_much_is_free_is_said_and_changes_with_the_pool(core: Core) -> None:
     for free in (2, 1):
         room(core, 1 << 40, free << 30)
         keeping.ensure(core)
-        assert issues() == [f"pool default is low on room: {free} GiB of 1 TiB are free"]
+        assert open_issues() == [f"pool default is low on room: {free} GiB of 1 TiB are free"]
 
 
 def test_a_pool_that_is_degraded_is_an_issue_until_it_is_well(core: Core) -> None:
     world = Path(core.config.path("world", "degraded"))
     world.write_text("/dev/sdb1 is FAULTED")
     keeping.ensure(core)
-    assert issues() == ["/dev/sdb1 is FAULTED"]
+    assert open_issues() == ["/dev/sdb1 is FAULTED"]
     world.unlink()
     keeping.ensure(core)
-    assert issues() == []
+    assert open_issues() == []
 
 
 def test_room_is_looked_at_soon_after_something_was_written(core: Core) -> None:
@@ -158,9 +148,9 @@ def test_room_is_looked_at_soon_after_something_was_written(core: Core) -> None:
     keeper.start()
     room(core, 1 << 40, 1 << 20)
     time.sleep(0.2)
-    assert issues() == []
+    assert open_issues() == []
     kinds.run(core, images.CreateImage(), name="disk", owner=SYSTEM.id, pool=0, size_bytes=1 << 20)
-    assert eventually(lambda: bool(issues()))
+    assert eventually(lambda: bool(open_issues()))
     keeper.stop()
 
 
@@ -171,7 +161,7 @@ def test_pools_are_looked_at_from_time_to_time_whatever_goes_wrong_with_one(core
     keeper.start()
     time.sleep(0.1)
     room(core, 1 << 40, 1 << 20)
-    assert eventually(lambda: bool(issues()))
+    assert eventually(lambda: bool(open_issues()))
     keeper.stop()
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from origo.services import networks, nodes
 from origo.services.networks import operations as network_operations
 from origo.services.servers import operations, power, rebuilding, shutdowns
 from tests.functional import kinds
+from tests.functional.watching import eventually, open_issues
 
 MINE = {"owner": kinds.MINE["owner"]}
 
@@ -34,17 +35,6 @@ def server() -> Any:
 
 def driver(core: Core) -> Any:
     return nodes.hypervisor(core, server().node)
-
-
-def open_issues() -> list[str]:
-    return [issue.sentence for issue in model.Issue.select().where(model.Issue.ended.is_null())]
-
-
-def eventually(true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 5
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    return true()
 
 
 def shut_down(core: Core) -> None:

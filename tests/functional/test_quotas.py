@@ -20,11 +20,8 @@ SIZE = 1 << 20
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
     """An engine that is not started: whatever is asked for waits."""
-    core = kinds.open_core(tmp_path)
-    kinds.furnish(core)
-    yield core
-    core.operations.stop()
-    model.database.close()
+    with kinds.waiting(tmp_path) as core:
+        yield core
 
 
 @pytest.fixture

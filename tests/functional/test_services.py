@@ -22,6 +22,7 @@ from origo.services import catalog, images, networks, nodes, operations, servers
 from origo.services.access import SYSTEM, Actor
 from origo.services.servers import power
 from tests.functional import kinds
+from tests.functional.watching import queries
 
 SIZE = 1 << 20
 
@@ -213,30 +214,14 @@ def test_a_hundred_nodes_are_listed_by_as_many_queries_as_one_and_only_this_mach
     server(core, user("ada"))
     local = nodes.list_(core, SYSTEM, Page())["items"][0]
     assert local["memory_promised_mb"] == 64 and local["memory_available_mb"] > 0
-    few = _queries(lambda: nodes.list_(core, SYSTEM, Page()))
+    few = len(queries(lambda: nodes.list_(core, SYSTEM, Page())))
     for number in range(100):
         Node.create(name=f"far{number}", address=f"10.9.0.{number}", hypervisor="files", memory_mb=1024)
-    assert _queries(lambda: nodes.list_(core, SYSTEM, Page(limit=500))) == few
+    assert len(queries(lambda: nodes.list_(core, SYSTEM, Page(limit=500)))) == few
     far = [node for node in nodes.list_(core, SYSTEM, Page(limit=500))["items"] if node["name"] != "local"]
     assert len(far) == 100
     assert {(node["memory_promised_mb"], node["memory_available_mb"]) for node in far} == {(0, None)}
     assert len(nodes.list_(core, SYSTEM, Page(limit=10))["items"]) == 10
-
-
-def _queries(work: Callable[[], object]) -> int:
-    seen: list[str] = []
-    original = model.database.obj.execute_sql
-
-    def counted(sql: str, *more: object, **named: object) -> object:
-        seen.append(sql)
-        return original(sql, *more, **named)
-
-    model.database.obj.execute_sql = counted
-    try:
-        work()
-    finally:
-        del model.database.obj.execute_sql
-    return len(seen)
 
 
 def test_a_running_server_is_edited_and_a_name_that_is_taken_is_refused(core: Core) -> None:

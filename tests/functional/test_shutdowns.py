@@ -1,7 +1,7 @@
 """The guests of a stack shut down in the order of their stack, and people are told what is waited for."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from origo.services.servers import power, shutdowns
 from origo.services.servers.operations import EditServer
 from origo.services.stacks.operations import StartStack, StopStack
 from tests.functional import kinds
+from tests.functional.watching import eventually
 
 
 @pytest.fixture
@@ -32,13 +33,6 @@ def driver(core: Core) -> Any:
 
 def up(core: Core) -> set[str]:
     return {server.name for server in Server.select() if driver(core).state(server.id) is not Power.STOPPED}
-
-
-def eventually(true: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 10
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    return true()
 
 
 def hear(core: Core) -> None:
@@ -61,7 +55,7 @@ def stop(core: Core) -> None:
 def test_the_database_is_not_asked_while_those_that_were_started_after_it_are_up(core: Core) -> None:
     hear(core)
     stop(core)
-    assert eventually(lambda: up(core) == {"database"})
+    assert eventually(lambda: up(core) == {"database"}, 10)
     time.sleep(0.3)
     assert up(core) == {"database"}
 
@@ -69,7 +63,7 @@ def test_the_database_is_not_asked_while_those_that_were_started_after_it_are_up
 def test_a_stack_of_which_some_are_off_already_is_stopping_and_not_degraded(core: Core) -> None:
     hear(core)
     stop(core)
-    assert eventually(lambda: up(core) == {"database"})
+    assert eventually(lambda: up(core) == {"database"}, 10)
     Server.update(power="stopped").where(Server.name != "database").execute()
     assert stacks.show(core, SYSTEM, kinds.stack())["power"] == "stopping"
 
@@ -79,7 +73,7 @@ def test_it_is_asked_as_soon_as_they_are_down(core: Core) -> None:
     follower.start()
     hear(core)
     stop(core)
-    assert eventually(lambda: not up(core))
+    assert eventually(lambda: not up(core), 10)
     follower.stop()
 
 
@@ -90,7 +84,7 @@ def test_a_stack_that_is_started_while_it_stops_runs_in_the_end(core: Core) -> N
     kinds.run(core, StartStack(), stack=kinds.stack(), **kinds.MINE)
     for name in ("web", "queue"):
         driver(core)._shut_down(Server.get(Server.name == name).id)
-    assert eventually(lambda: {server.power for server in Server.select()} == {"running"} and len(up(core)) == 3)
+    assert eventually(lambda: {server.power for server in Server.select()} == {"running"} and len(up(core)) == 3, 10)
     assert {server.desired for server in Server.select()} == {"running"}
     follower.stop()
 

@@ -11,7 +11,7 @@ from origo import log
 from origo.contracts import ConnectionSpec, Desired, NetworkSpec
 from origo.contracts import Network as NetworkDriver
 from origo.errors import Conflict, NoRoom, NotFound, OrigoError
-from origo.model import Connection, Issue, Network, Server, new_id
+from origo.model import Connection, Network, Server, new_id
 from origo.operations.core import Core
 from origo.services import access, issues, listing, naming
 from origo.services.access import Actor
@@ -182,8 +182,7 @@ def repair(core: Core) -> None:
     lost = _lost(core) and _lost(core)
     if not lost:
         return
-    known = Issue.select().where(Issue.key.startswith("network/") & Issue.ended.is_null())
-    refused = lost & {issue.key.removeprefix("network/") for issue in known}
+    refused = lost & set(issues.open_below("network/"))
     with _applying:
         wanted = desired()
         back = any(_apply_one(core, wanted, id) for id in sorted(refused & wanted.networks.keys()))

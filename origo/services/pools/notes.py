@@ -17,7 +17,7 @@ FLEETING = ("allocated_bytes", "power", "settled", "secret", "node")
 
 def write(core: Core, pool: Pool) -> None:
     """Write them into an open pool unless they are there already. Raises NoRoom and what the host says."""
-    text = json.dumps(_notes(pool), sort_keys=True, indent=1).encode()
+    text = json.dumps(_notes(pool), sort_keys=True).encode()
     path = pools.driver(core, pool).place(pools.spec(pool), NOTES)
     if not core.local.exists(path) or core.local.read(path, limit=MOST_BYTES) != text:
         core.local.write(path, text, mode=0o600)

@@ -1,6 +1,6 @@
 """Servers that are to be on and are off without anybody's doing: an issue each, until they are on or not wanted."""
 
-from origo.model import Issue, Server
+from origo.model import Server
 from origo.operations.core import Core
 from origo.services import issues
 from origo.services.servers import wishes
@@ -23,6 +23,4 @@ def look(core: Core) -> None:
             target=server.id,
             owner=server.owner_id,
         )
-    for issue in Issue.select().where(Issue.key.startswith(ISSUE) & Issue.ended.is_null()):
-        if issue.key.removeprefix(ISSUE) not in out:
-            issues.end(core.events, issue.key)
+    issues.end_others(core.events, ISSUE, out)

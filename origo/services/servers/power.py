@@ -135,13 +135,20 @@ class Follower:
         model.database.close()
 
     def _note(self, event: StateEvent) -> None:
+        if event.state is Power.STOPPED:
+            self._stopped(event)
+        else:
+            states.record(self.core, event.id, event.state)
+
+    def _stopped(self, event: StateEvent) -> None:
         row = Server.get_or_none(Server.id == event.id)
-        if row is None or (event.state is Power.STOPPED and self._now(row) is not Power.STOPPED):
+        if row is None or self._now(row) is not Power.STOPPED:
             return  # the event is old: it was started since
         ended = event.reason == "shutdown" and not self._is_ending(row.node)
         again = ended and wishes.started_amid(row, self.core.config["shutdown_seconds"])
-        if states.record(self.core, row.id, event.state, by_itself=ended and not again):
-            self._connections(event)
+        if states.record(self.core, row.id, Power.STOPPED, by_itself=ended and not again):
+            if not self.stopping:
+                self._take_back(row.id)
             if again:
                 _start(self.core, row)
 
@@ -152,14 +159,12 @@ class Follower:
         except NotFound:
             return Power.STOPPED
 
-    def _connections(self, event: StateEvent) -> None:
+    def _take_back(self, server: str) -> None:
         """Take back the addresses of a server that has stopped."""
-        if event.state is not Power.STOPPED or self.stopping:
-            return
         try:
-            networks.apply(self.core, frozenset(operations.connections(event.id)))
+            networks.apply(self.core, frozenset(operations.connections(server)))
         except OrigoError as error:
-            _log.warning("cannot take back the addresses of a server", server=event.id, error=error.message)
+            _log.warning("cannot take back the addresses of a server", server=server, error=error.message)
 
 
 def restore(core: Core, pools: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from origo import log
 from origo.contracts import Power
 from origo.errors import OrigoError
-from origo.model import Issue, Node, Server
+from origo.model import Node, Server
 from origo.operations.core import Core
 from origo.services import issues, nodes
 from origo.services.servers import steps, wishes
@@ -44,10 +44,7 @@ class Shutdowns:
         self.ask([server for server in wanted if server not in late])
         for server in late:
             _report(self.core, server)
-        keys = {f"{ISSUE}{server.id}" for server in late}
-        for issue in Issue.select().where(Issue.key.startswith(ISSUE) & Issue.ended.is_null()):
-            if issue.key not in keys:
-                issues.end(self.core.events, issue.key)
+        issues.end_others(self.core.events, ISSUE, {server.id for server in late})
 
     def ask(self, servers: Sequence[Server]) -> None:
         """Push the power buttons of those whose turn it is, unless that was done a moment ago."""

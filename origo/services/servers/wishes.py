@@ -50,7 +50,7 @@ def at_work(server: Server) -> bool:
 def being_started() -> set[str]:
     """The servers that an unfinished operation starts."""
     starts = OperationRow.kind.in_(STARTS) & OperationRow.status.in_(UNFINISHED)
-    return {server for row in OperationRow.select().where(starts) for server in row.data["wishes"]}
+    return {server for row in OperationRow.select(OperationRow.data).where(starts) for server in row.data["wishes"]}
 
 
 def last(server: Server) -> OperationRow | None:

@@ -96,9 +96,10 @@ class StackOperation(Operation):
 
     def prepare(self, ctx: Context) -> None:
         self.check(ctx)
-        servers = Server.select().where(Server.stack == ctx.args["stack"]).order_by(Server.position, Server.created)
+        mine = Server.select().where(Server.stack == ctx.args["stack"])
+        servers = list(mine.order_by(Server.position, Server.created))
         ctx.data["servers"] = [parts.describe(server) for server in servers]
-        self.admit(ctx, list(servers))
+        self.admit(ctx, servers)
         if self.desired:
             wishes.ask(ctx, {server.id: self.desired for server in servers})
 
