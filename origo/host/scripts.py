@@ -6,11 +6,11 @@ exec head -c "$2" -- "$1"
 """
 
 # $2 the new file's path, $3 mode, $4 length of the data, $5 the folder. A signal that comes while the trap of EXIT runs
-# ends that one, so each trap removes the file itself.
+# ends that one, so each trap removes the file itself. PIPE is what a sentence meets when the connection is gone.
 WRITE = """
 set -e
 trap 'rm -f -- "$2"' EXIT
-trap 'rm -f -- "$2"; exit 1' HUP INT TERM
+trap 'rm -f -- "$2"; exit 1' HUP INT TERM PIPE
 umask 077
 dd of="$2" bs=1M conv=excl,fsync status=none
 if [ "$(stat -c %s -- "$2")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi
