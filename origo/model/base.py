@@ -99,7 +99,9 @@ class Select(peewee.ModelSelect):
 
 
 class Row(peewee.Model):
-    """A row without behaviour."""
+    """A row without behaviour; `trigrams` is the table that finds its names by any part of them, where there is one."""
+
+    trigrams = ""
 
     if not TYPE_CHECKING:  # the type stays that of peewee's own
 

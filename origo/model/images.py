@@ -14,6 +14,8 @@ class Image(NounRow):
     in the pool as last measured. The file is `<area>/<id>.<format>` in its pool; renaming never touches it.
     """
 
+    trigrams = "image_trigrams"
+
     name = peewee.CharField(collation="NOCASE")
     owner = peewee.ForeignKeyField(User, backref="images")
     owner_id: str

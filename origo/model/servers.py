@@ -18,6 +18,8 @@ class Server(NounRow):
     several may share; with `seed` it has a medium that tells its guest who it is.
     """
 
+    trigrams = "server_trigrams"
+
     name = peewee.CharField(collation="NOCASE", index=True)
     owner = peewee.ForeignKeyField(User, backref="servers")
     owner_id: str

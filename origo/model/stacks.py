@@ -14,6 +14,8 @@ class Stack(NounRow):
     that are lie sealed in `secret`.
     """
 
+    trigrams = "stack_trigrams"
+
     name = peewee.CharField(collation="NOCASE")
     owner = peewee.ForeignKeyField(User, backref="stacks")
     owner_id: str

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import peewee
+
+from origo import model
 from origo.errors import BadInput, Conflict, NotFound
+
+FEW = 100
+"""So many rows are read by their ids; where more match, the next page is full soon."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,32 @@ def page(query: Any, row: Any, asked: Any, show: Callable[[Any], dict[str, Any]]
         query = query.where((row.created <= created) & ((row.created < created) | (row.id < id)))
     query = query.order_by(row.created.desc(), row.id.desc()).limit(asked.limit + 1)
     if asked.q:
-        # Looked for in an index alone, where there is one that has the names; then only what was found is read.
-        found = query.select(row.id).where(row.name.contains(asked.q))
-        query = query.where(row.id.in_(found))
+        query = _search(query, row, asked.q)
     rows = list(query)
     more = len(rows) > asked.limit
     rows = rows[: asked.limit]
     return {"items": [show(one) for one in rows], "next": _encode(rows[-1].created, rows[-1].id) if more else ""}
+
+
+def _search(query: Any, row: Any, q: str) -> Any:
+    """`query` for the rows whose name contains `q`.
+
+    A part that few names have is looked up by its trigrams. One that many have is met soon in the order of the list:
+    it is looked for there, in an index alone, where there is one that has the names; then only what was found is read.
+    """
+    ids = _few(row, q)
+    return query.where(row.id.in_(query.select(row.id).where(row.name.contains(q)) if ids is None else ids))
+
+
+def _few(row: Any, q: str) -> list[str] | None:
+    """The ids of all rows whose name contains `q`; None if there are many, or no trigram tells."""
+    if not row.trigrams or len(q) < 3:
+        return None
+    phrase = '"' + q.replace('"', '""') + '"'
+    names = peewee.Table(row.trigrams).bind(model.database)
+    found = names.select(names.c.id).where(peewee.Expression(names.c.name, "MATCH", phrase)).limit(FEW + 1)
+    ids = [id for (id,) in found.tuples()]
+    return ids if len(ids) <= FEW else None
 
 
 def find(row: Any, noun: str, key: str, actor: Any, *, trashed: bool = False) -> Any:

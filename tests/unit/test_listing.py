@@ -86,3 +86,45 @@ def test_an_administrator_is_asked_for_the_id_when_a_name_is_not_enough(users: l
     with pytest.raises(Conflict, match="several have that name"):
         listing.find(Network, "network", "lan", Actor(id="admin", role="admin"))
     assert listing.find(Network, "network", "lan", Actor(id=users[1].id, role="user")) == mine
+
+
+def stacks(owner: User, names: list[str]) -> list[Stack]:
+    return [Stack.create(owner=owner, name=name, label=f"l{number}") for number, name in enumerate(names)]
+
+
+def search(q: str) -> list[str]:
+    found = listing.page(Stack.select(), Stack, listing.Page(500, q=q), lambda stack: {"name": stack.name})
+    return [item["name"] for item in found["items"]]
+
+
+@pytest.mark.parametrize("q", ["web", "WEB", "eb", "b", "web_", "%", '"', 'b" OR "sho', "shop-1", "op-", "nothing"])
+def test_a_search_finds_what_a_look_at_every_name_finds(users: list[User], q: str) -> None:
+    names = ["web", "Web2", "my-web", "web_x", "shop-1", "shop-2", "b", "ab", "x%y"]
+    stacks(users[0], names)
+    assert sorted(search(q)) == sorted(name for name in names if q.lower() in name.lower())
+
+
+def test_a_search_finds_what_many_and_what_few_names_have(users: list[User]) -> None:
+    names = [f"shop-{number:03}" for number in range(3 * listing.FEW)]
+    stacks(users[0], names)
+    assert search("shop") == names[::-1]
+    assert search("shop-29") == names[299:289:-1]
+
+
+def test_a_search_follows_names_that_change_and_rows_that_go(users: list[User]) -> None:
+    mine, other = stacks(users[0], ["web", "web"])
+    mine.name = "shop"
+    mine.save()
+    assert (search("web"), search("shop")) == (["web"], ["shop"])
+    model.database.execute_sql("VACUUM")
+    other.delete_instance()
+    assert (search("web"), search("shop")) == ([], ["shop"])
+    assert model.database.execute_sql("SELECT id FROM stack_trigrams").fetchall() == [(mine.id,)]
+
+
+def test_a_search_for_a_rare_name_reads_no_other_row(users: list[User]) -> None:
+    stacks(users[0], ["web", "shop"])
+    asked = listing._search(Stack.select().where(Stack.state != "trashed"), Stack, "web")
+    sql, values = asked.order_by(Stack.created.desc(), Stack.id.desc()).limit(51).sql()
+    plan = [row[3] for row in model.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert plan[0].startswith("SEARCH") and "(id=?)" in plan[0]

@@ -24,7 +24,8 @@ def path(tmp_path: Path) -> Iterator[Path]:
 
 def schema(path: Path) -> dict[str, str]:
     with sqlite3.connect(path) as database:
-        return dict(database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+        tables = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+    return {name: sql for name, sql in tables.items() if "_trigrams" not in name}
 
 
 def add_colour(database: peewee.Database) -> None:

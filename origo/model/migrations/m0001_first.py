@@ -1,5 +1,7 @@
 """The first tables, frozen as they were: today's rows are not imported here."""
 
+from typing import Any
+
 import peewee
 
 
@@ -292,7 +294,25 @@ ROWS = (
     Issue,
 )
 
+NAMES = (
+    "CREATE VIRTUAL TABLE {table}_trigrams USING fts5(name, id UNINDEXED, tokenize='trigram')",
+    """CREATE TRIGGER {table}_trigrams_made AFTER INSERT ON "{table}" BEGIN
+        INSERT INTO {table}_trigrams (name, id) VALUES (new.name, new.id);
+    END""",
+    """CREATE TRIGGER {table}_trigrams_changed AFTER UPDATE OF name ON "{table}" WHEN old.name IS NOT new.name BEGIN
+        UPDATE {table}_trigrams SET name = new.name WHERE name LIKE old.name AND id = old.id;
+    END""",
+    """CREATE TRIGGER {table}_trigrams_removed AFTER DELETE ON "{table}" BEGIN
+        DELETE FROM {table}_trigrams WHERE name LIKE old.name AND id = old.id;
+    END""",
+)
+"""The names of a table by their trigrams; `LIKE` finds an old name by that index too, its id tells which one it is."""
+
 
 def apply(database: peewee.Database) -> None:
     with database.bind_ctx(ROWS):
         database.create_tables(ROWS)
+    execute: Any = database.execute_sql
+    for table in ("image", "server", "stack"):
+        for statement in NAMES:
+            execute(statement.format(table=table))
