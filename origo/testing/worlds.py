@@ -22,13 +22,15 @@ A_TIME = 1e9
 def snapshot(folder: Path, ignore: Iterable[str] = (), loose: Iterable[str] = ()) -> dict[str, str]:
     """Every row (but the journal's) and every file below `folder`, by name, as committed by now; times are left out.
 
+    An index of words is told by what it finds, not by how its own tables hold that.
+
     `ignore` names tables, and files by their path in the folder; of files that match a pattern in `loose` only
     their presence is told.
     """
     left_out = JOURNAL | set(ignore)
     facts = {}
     with closing(_database(folder)) as database:
-        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        tables = database.execute("SELECT name FROM pragma_table_list WHERE type IN ('table', 'virtual')").fetchall()
         for (table,) in tables:
             if table not in left_out:
                 for row in database.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 (a name from the schema)

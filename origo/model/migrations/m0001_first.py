@@ -295,7 +295,7 @@ ROWS = (
 )
 
 NAMES = (
-    "CREATE VIRTUAL TABLE {table}_trigrams USING fts5(name, id UNINDEXED, tokenize='trigram')",
+    "CREATE VIRTUAL TABLE {table}_trigrams USING fts5(id UNINDEXED, name, tokenize='trigram')",
     """CREATE TRIGGER {table}_trigrams_made AFTER INSERT ON "{table}" BEGIN
         INSERT INTO {table}_trigrams (name, id) VALUES (new.name, new.id);
     END""",
