@@ -1,4 +1,4 @@
-"""Settings: one table; a TOML file in the home, and the environment over it."""
+"""Settings: one table; the machine's defaults, a TOML file in the home, and the environment, each over the former."""
 
 import difflib
 import os
@@ -114,8 +114,13 @@ class Config:
 
 
 def load(home: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read `<home>/origo.toml`, where there is one, and the environment. Raises BadInput naming the nearest one."""
+    """Read `<home>/origo.toml`, where there is one, and the environment. Raises BadInput naming the nearest one.
+
+    ORIGO_DEFAULTS names a file of the same form that says what a setting is where nobody sets it.
+    """
     values = {setting.name: setting.default for setting in SETTINGS}
+    if "ORIGO_DEFAULTS" in environment:
+        values.update(_from_file(Path(environment["ORIGO_DEFAULTS"])))
     file = home / "origo.toml"
     if file.exists():
         values.update(_from_file(file))
@@ -136,7 +141,7 @@ def home_from_environment() -> Path:
 def _from_file(file: Path) -> dict[str, Any]:
     try:
         found = tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {file}: {reason(error)}") from error
     known = {setting.name: setting for setting in SETTINGS}
     for name, value in found.items():

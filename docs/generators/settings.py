@@ -5,7 +5,8 @@ from origo.config import SETTINGS
 HEAD = """# Settings
 
 In `<home>/origo.toml`, or in the environment, which wins: the setting `workers` is `ORIGO_WORKERS` there. A name that
-is no setting is refused.
+is no setting is refused. `ORIGO_DEFAULTS` names a file of the same form that says what a setting is where nobody sets
+it; where the Debian package runs the engine, that is `/usr/share/origo/appliance.toml`.
 
 | name | kind | default | what it is |
 |---|---|---|---|

@@ -7,6 +7,9 @@ import click
 from origo import client
 from origo.cli import output, verbs
 
+RECIPES = Path("/usr/share/origo/stacks")
+"""Where a package of Origo keeps the recipes that come with it."""
+
 
 @click.group(name="catalog")
 def group() -> None:
@@ -34,8 +37,10 @@ def show(entry: str, json_: bool) -> None:
 @output.planned
 @output.as_json
 def build(folder: Path, fresh: bool, plan: bool, json_: bool) -> None:
-    """Build a stack into the catalog from the folder of its recipe."""
-    body = {"folder": str(folder.absolute()), "fresh": fresh}
+    """Build a stack into the catalog from the folder of its recipe, or by its name where it came with Origo."""
+    own = RECIPES / folder
+    chosen = own if len(folder.parts) == 1 and own.is_dir() and not folder.is_dir() else folder.absolute()
+    body = {"folder": str(chosen), "fresh": fresh}
     output.change(client.connect().post("/catalog", body, plan=plan), json_=json_, plan=plan)
 
 

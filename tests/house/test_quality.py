@@ -17,6 +17,17 @@ def test_ruff_has_nothing_to_say(arguments: tuple[str, ...]) -> None:
 
 
 def test_types_are_right_strictly() -> None:
-    command = [sys.executable, "-m", "mypy", "--no-error-summary", "-p", "origo", "-p", "appliance.trial"]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--no-error-summary",
+        "-p",
+        "origo",
+        "-p",
+        "appliance.trial",
+        "-p",
+        "appliance.deb",
+    ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr

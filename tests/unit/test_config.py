@@ -7,6 +7,7 @@ import pytest
 from origo import config
 from origo.errors import BadInput
 
+PACKAGED = Path(__file__).resolve().parents[2] / "appliance" / "deb" / "appliance.toml"
 WRONG = [
     *(("ORIGO_DOMAIN", text) for text in ("", "a b", "a\n;", "-a", "a..b", "a" * 300, "b\u00fccher.example")),
     *(("ORIGO_STORAGE_OPTIONS", text) for text in ("mirror", "=mirror", 'devices="/dev/sdb')),
@@ -28,6 +29,23 @@ def test_without_a_file_every_setting_has_its_default(tmp_path: Path) -> None:
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert load(tmp_path, "workers = 3", ORIGO_WORKERS="5")["workers"] == 5
+
+
+def test_the_machines_defaults_give_way_to_the_file_and_to_the_environment(tmp_path: Path) -> None:
+    defaults = tmp_path / "defaults.toml"
+    defaults.write_text("workers = 1\nhttp_port = 1\nhttps_port = 1\n")
+    found = load(tmp_path, "workers = 2\nhttp_port = 2", ORIGO_DEFAULTS=str(defaults), ORIGO_WORKERS="3")
+    assert (found["workers"], found["http_port"], found["https_port"]) == (3, 2, 1)
+
+
+def test_defaults_that_cannot_be_read_are_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot read .*absent"):
+        config.load(tmp_path, {"ORIGO_DEFAULTS": str(tmp_path / "absent")})
+
+
+def test_what_the_package_sets_are_settings(tmp_path: Path) -> None:
+    found = config.load(tmp_path, {"ORIGO_DEFAULTS": str(PACKAGED)})
+    assert (found["http_port"], found["https_port"]) == (80, 443)
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_name(tmp_path: Path) -> None:

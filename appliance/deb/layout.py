@@ -1,0 +1,62 @@
+"""The files of the package besides its virtual environment, each from where the project keeps it."""
+
+import shutil
+from pathlib import Path
+
+from appliance.deb import control, licences, manual
+from appliance.deb.sources import ROOT
+
+HERE = Path(__file__).parent
+SCRIPTS = ("postinst", "prerm", "postrm")
+
+
+def lay(root: Path, *, version: str, moment: int, relations: tuple[list[str], list[str]]) -> None:
+    """Put everything into `root`, whose virtual environment is there already."""
+    link = root / "usr/bin/origo"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../lib/origo/venv/bin/origo")
+    for recipe in sorted((ROOT / "appliance" / "stacks").iterdir()):
+        shutil.copytree(recipe, root / "usr/share/origo/stacks" / recipe.name)
+    _copy(HERE / "appliance.toml", root / "usr/share/origo/appliance.toml")
+    for unit in sorted((ROOT / "appliance" / "units").glob("*.*")):
+        _copy(unit, root / "usr/lib/systemd/system" / unit.name)
+    _copy(HERE / "tmpfiles.conf", root / "usr/lib/tmpfiles.d/origo.conf")
+    _write(root / "usr/share/man/man1/origo.1", manual.page(version, moment))
+    for place, script in manual.completions().items():
+        _write(root / place, script)
+    _write(root / "usr/share/doc/origo/copyright", licences.text(root))
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    _write(root / "usr/share/doc/origo/changelog.Debian", control.history(changelog, version, moment))
+    _even(root)
+    _control(root, version, relations)
+
+
+def _control(root: Path, version: str, relations: tuple[list[str], list[str]]) -> None:
+    """The folder that dpkg reads; it is no part of what is installed."""
+    size = control.installed_size(root)
+    _write(root / "DEBIAN/control", control.control(version, size, *relations))
+    _copy(HERE / "templates", root / "DEBIAN/templates")
+    for name in SCRIPTS:
+        _copy(HERE / name, root / "DEBIAN" / name)
+        (root / "DEBIAN" / name).chmod(0o755)
+    (root / "DEBIAN").chmod(0o755)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(0o644)
+
+
+def _write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    target.chmod(0o644)
+
+
+def _even(root: Path) -> None:
+    """Modes as the package has them, whatever umask the sources were checked out with."""
+    root.chmod(0o755)
+    for path in root.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
