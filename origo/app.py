@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from origo import api, log, model
+from origo import api, log, model, supervise
 from origo.config import Config
 from origo.errors import OrigoError
 from origo.events import Events
@@ -136,7 +136,9 @@ def build(config: Config) -> App:
         secrets=Secrets(Path(config.path("keys"))),
         events=events,
         drivers=drivers,
-        supervisor=Supervisor(config.path("run", "services"), functools.partial(issues.of_service, events)),
+        supervisor=Supervisor(
+            config.path("run", "services"), functools.partial(issues.of_service, events), supervise.choose(local)
+        ),
         operations=Engine(
             events, local.end, workers=config["workers"], on_stuck=functools.partial(issues.of_operation, events)
         ),

@@ -11,6 +11,7 @@ class ServiceSpec:
 
     `ready` is a path that exists (a socket, a pid file) once the program works; empty: as soon as it runs.
     `stale` are paths that the program leaves when it is killed and cannot start with (sockets): removed before it does.
+    `children_stay`: what it has started goes on without it, as libvirtd's guests do; else it ends with the program.
     A changed spec restarts the program; a changed file alone makes it re-read (SIGHUP).
     """
 
@@ -19,6 +20,7 @@ class ServiceSpec:
     files: Mapping[str, str] = field(default_factory=dict)
     ready: str = ""
     stale: tuple[str, ...] = ()
+    children_stay: bool = False
 
 
 class Services(ABC):

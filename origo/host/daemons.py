@@ -52,6 +52,12 @@ def boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def of(pid: int) -> Daemon | None:
+    """The process that has that number now; None when there is none."""
+    started = _start_time(pid)
+    return Daemon(pid, started, boot()) if pid and started else None
+
+
 def alive(daemon: Daemon) -> bool:
     """Whether that very process still runs; a child of ours that ended is reaped here."""
     if daemon.child and daemon.child.poll() is not None:

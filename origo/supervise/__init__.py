@@ -1,6 +1,10 @@
-"""The programs Origo needs on its machine: started, watched, revived, and found again running by the next daemon."""
+"""The programs Origo needs on its machine: started, watched, revived, and found again running by the next daemon.
+
+Two forms run them: systemd, where it also runs the daemon, and else the daemon itself.
+"""
 
 import contextlib
+import functools
 import os
 import select
 import threading
@@ -10,24 +14,38 @@ from pathlib import Path
 
 from origo import log
 from origo.contracts import ServiceSpec
-from origo.supervise.service import LOG_CHECK_EVERY, Service, ServiceState
+from origo.errors import OrigoError
+from origo.host import Host
+from origo.supervise import systemd
+from origo.supervise.own import Child
+from origo.supervise.service import LOOK_EVERY, Service, ServiceState
 
-__all__ = ["ServiceState", "Supervisor"]
+__all__ = ["Form", "ServiceState", "Supervisor", "choose"]
+
+Form = Callable[[Path, str], Service]
+"""What makes a service of its folder and name."""
 
 BUSY_PAUSE = 0.05
+AGAIN_PAUSE = 5.0
 
 _log = log.get("supervise")
 
 
+def choose(host: Host) -> Form:
+    """The form for this daemon: units where the machine's systemd started this very process, else children."""
+    return functools.partial(systemd.Unit, host=host) if systemd.runs_us() else Child
+
+
 class Supervisor:
-    """Runs services as child processes in sessions of their own; what they print goes to `<folder>/<name>.log`.
+    """Keeps services running, in one form or the other; `folder` has what is to be remembered of them.
 
     `on_trouble(name, sentence)` is called from its own thread at each death, and with an empty sentence once the
     program works again. A daemon that starts with the folder of one that was killed finds the services running and
     keeps them; those that nobody asks for again are watched, shown by `states`, and left for `remove`.
     """
 
-    def __init__(self, folder: str, on_trouble: Callable[[str, str], None]) -> None:
+    def __init__(self, folder: str, on_trouble: Callable[[str, str], None], form: Form = Child) -> None:
+        self.form = form
         self.folder = Path(folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.on_trouble = on_trouble
@@ -93,7 +111,7 @@ class Supervisor:
     def _service(self, name: str) -> Service:
         with self._lock:
             if name not in self._services:
-                service = Service(self.folder, name)
+                service = self.form(self.folder, name)
                 service.recall()
                 self._services[name] = service
             return self._services[name]
@@ -106,7 +124,7 @@ class Supervisor:
         while not self._closing:
             with self._lock:
                 services = list(self._services.values())
-            pause = min((self._look(service) for service in services), default=LOG_CHECK_EVERY)
+            pause = min((self._look(service) for service in services), default=LOOK_EVERY)
             poll = select.poll()
             poll.register(self._wake, select.POLLIN)
             for descriptor in {service.descriptor for service in services} - {-1}:
@@ -123,6 +141,9 @@ class Supervisor:
         try:
             news = service.attend()
             pause = service.patience()
+        except OrigoError as error:
+            _log.warning("cannot look after a service", service=service.name, error=error.message)
+            return AGAIN_PAUSE
         finally:
             service.lock.release()
         for sentence in news:

@@ -40,5 +40,6 @@ def services() -> tuple[ServiceSpec, ...]:
             ("libvirtd",),
             files={"/etc/libvirt/qemu.conf": QEMU_CONF},
             ready="/run/libvirt/libvirt-sock",
+            children_stay=True,
         ),
     )

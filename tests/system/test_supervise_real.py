@@ -14,6 +14,7 @@ import pytest
 from origo.contracts import ServiceSpec
 from origo.host import daemons
 from origo.supervise import Supervisor
+from tests.forms import FORM, own_form_only
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.timeout(60)]
 
@@ -30,6 +31,7 @@ KILLED_DAEMON = """
 import os, signal, sys
 from origo.host import daemons
 from origo.supervise import Supervisor
+from tests.forms import FORM
 from tests.system.test_supervise_real import SPEC
 if sys.argv[2] == "unnoted":
     spawn = daemons.spawn
@@ -37,7 +39,7 @@ if sys.argv[2] == "unnoted":
         spawn(*a, **k)
         os.kill(os.getpid(), signal.SIGKILL)
     daemons.spawn = spawn_and_die
-Supervisor(sys.argv[1], lambda *_: None).ensure(SPEC)
+Supervisor(sys.argv[1], lambda *_: None, FORM).ensure(SPEC)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -52,7 +54,7 @@ def start(tmp_path: Path, told: list[tuple[str, str]]) -> Iterator[Callable[[], 
     made: list[Supervisor] = []
 
     def one() -> Supervisor:
-        made.append(Supervisor(str(tmp_path / "services"), lambda name, sentence: told.append((name, sentence))))
+        made.append(Supervisor(str(tmp_path / "services"), lambda name, sentence: told.append((name, sentence)), FORM))
         return made[-1]
 
     yield one
@@ -106,6 +108,7 @@ def test_nginx_outlives_the_daemon_and_is_ended_with_its_workers(
     assert members(pid) == [] and not answers() and not Path("/run/supervised.conf").exists()
 
 
+@own_form_only
 def test_nginx_that_was_not_noted_is_found_though_it_has_overwritten_its_environment(
     start: Callable[[], Supervisor], tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor runs what Origo needs, through deaths of the programs and of the daemon itself."""
+"""The supervisor runs what Origo needs, through deaths of the programs and of the daemon itself, in both forms."""
 
 import json
 import os
@@ -15,10 +15,12 @@ from origo.contracts import ServiceSpec
 from origo.errors import OrigoError, Unavailable
 from origo.host import daemons
 from origo.supervise import Supervisor
+from tests.forms import FORM, own_form_only
 
 PROGRAM = """
 import os, signal, subprocess, sys, time
 folder = sys.argv[1]
+open(folder + "/pid", "w").write(str(os.getpid()))
 if "fail" in sys.argv:
     sys.exit("no such bridge")
 signal.signal(signal.SIGHUP, lambda *_: open(folder + "/hups", "a").write("h"))
@@ -36,6 +38,7 @@ import os, signal, sys
 from origo.contracts import ServiceSpec
 from origo.supervise import Supervisor
 from origo.host import daemons
+from tests.forms import FORM
 folder, moment, argv = sys.argv[1], sys.argv[2], tuple(sys.argv[3:])
 if moment == "spawned":
     spawn = daemons.spawn
@@ -43,7 +46,7 @@ if moment == "spawned":
         spawn(*a, **k)
         os.kill(os.getpid(), signal.SIGKILL)
     daemons.spawn = spawn_and_die
-Supervisor(folder + "/services", lambda *_: None).ensure(ServiceSpec("one", argv, ready=folder + "/ready"))
+Supervisor(folder + "/services", lambda *_: None, FORM).ensure(ServiceSpec("one", argv, ready=folder + "/ready"))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -60,7 +63,7 @@ def trouble() -> Trouble:
 
 @pytest.fixture
 def supervisor(tmp_path: Path, trouble: Trouble) -> Iterator[Supervisor]:
-    one = Supervisor(str(tmp_path / "services"), trouble)
+    one = Supervisor(str(tmp_path / "services"), trouble, FORM)
     yield one
     one.stop_all()
 
@@ -92,9 +95,7 @@ def killed_daemon(tmp_path: Path, moment: str, spec: ServiceSpec) -> None:
 
 
 def noted_pid(tmp_path: Path) -> int:
-    pid = json.loads((tmp_path / "services" / "one.json").read_text())["pid"]
-    assert isinstance(pid, int)
-    return pid
+    return int((tmp_path / "pid").read_text())
 
 
 def test_a_program_runs_once_it_is_ready_and_a_second_call_changes_nothing(
@@ -106,7 +107,13 @@ def test_a_program_runs_once_it_is_ready_and_a_second_call_changes_nothing(
     assert (tmp_path / "ready").exists() and (tmp_path / "etc" / "conf").read_text() == "a"
     supervisor.ensure(spec)
     assert supervisor.states()["one"].pid == pid and supervisor.states()["one"].running
-    assert os.getsid(pid) == pid and "started" in (tmp_path / "services" / "one.log").read_text()
+    assert os.getsid(pid) == pid
+
+
+@own_form_only
+def test_what_a_program_prints_is_in_a_file_of_its_own(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.ensure(spec_of(tmp_path))
+    assert "started" in (tmp_path / "services" / "one.log").read_text()
 
 
 def test_a_changed_command_restarts_and_a_changed_file_makes_it_read_again(
@@ -143,7 +150,7 @@ def test_a_program_that_does_not_start_says_why_and_is_tried_again(
     with pytest.raises(Unavailable, match="cannot start one: no such bridge"):
         supervisor.ensure(spec_of(tmp_path, "fail"))
     wait_until(lambda: supervisor.states()["one"].restarts >= 2)
-    assert any("ended with status 1" in sentence and "no such bridge" in sentence for _, sentence in trouble)
+    wait_until(lambda: any("ended with status 1" in said and "no such bridge" in said for _, said in trouble))
     supervisor.ensure(spec_of(tmp_path))
     assert supervisor.states()["one"].running and supervisor.states()["one"].sentence == ""
 
@@ -170,7 +177,7 @@ def test_the_next_daemon_adopts_what_runs_unchanged_and_watches_it(tmp_path: Pat
     spec = spec_of(tmp_path)
     killed_daemon(tmp_path, "ready", spec)
     pid = noted_pid(tmp_path)
-    supervisor = Supervisor(str(tmp_path / "services"), trouble)
+    supervisor = Supervisor(str(tmp_path / "services"), trouble, FORM)
     try:
         assert supervisor.states()["one"].pid == pid
         supervisor.ensure(spec)
@@ -185,7 +192,7 @@ def test_the_next_daemon_adopts_what_runs_unchanged_and_watches_it(tmp_path: Pat
 def test_the_next_daemon_restarts_what_runs_with_another_command(tmp_path: Path, trouble: Trouble) -> None:
     killed_daemon(tmp_path, "ready", spec_of(tmp_path))
     pid = noted_pid(tmp_path)
-    supervisor = Supervisor(str(tmp_path / "services"), trouble)
+    supervisor = Supervisor(str(tmp_path / "services"), trouble, FORM)
     try:
         supervisor.ensure(spec_of(tmp_path, "changed"))
         assert not runs(pid) and supervisor.states()["one"].running
@@ -193,19 +200,21 @@ def test_the_next_daemon_restarts_what_runs_with_another_command(tmp_path: Path,
         supervisor.stop_all()
 
 
+@own_form_only
 def test_a_program_not_yet_noted_when_the_daemon_was_killed_is_found_and_ended(
     tmp_path: Path, trouble: Trouble
 ) -> None:
     killed_daemon(tmp_path, "spawned", spec_of(tmp_path))
     mark, log = str(tmp_path / "services" / "one"), str(tmp_path / "services" / "one.log")
     (stray,) = daemons.find(log=log, mark=mark)
-    supervisor = Supervisor(str(tmp_path / "services"), trouble)
+    supervisor = Supervisor(str(tmp_path / "services"), trouble, FORM)
     try:
         assert not daemons.alive(stray)
     finally:
         supervisor.stop_all()
 
 
+@own_form_only
 def test_a_stranger_with_the_number_of_a_dead_program_is_left_alone(tmp_path: Path, trouble: Trouble) -> None:
     stranger = subprocess.Popen(["sleep", "300"], start_new_session=True)
     try:
@@ -213,7 +222,7 @@ def test_a_stranger_with_the_number_of_a_dead_program_is_left_alone(tmp_path: Pa
         folder.mkdir()
         record = {"digest": "x", "files": [], "pid": stranger.pid, "started": 1, "boot": daemons.boot()}
         (folder / "one.json").write_text(json.dumps(record))
-        supervisor = Supervisor(str(folder), trouble)
+        supervisor = Supervisor(str(folder), trouble, FORM)
         supervisor.ensure(spec_of(tmp_path))
         supervisor.remove("one")
         supervisor.stop_all()
@@ -224,16 +233,17 @@ def test_a_stranger_with_the_number_of_a_dead_program_is_left_alone(tmp_path: Pa
 
 
 def test_leaving_keeps_programs_running_and_stopping_ends_them(tmp_path: Path, trouble: Trouble) -> None:
-    first = Supervisor(str(tmp_path / "services"), trouble)
+    first = Supervisor(str(tmp_path / "services"), trouble, FORM)
     first.ensure(spec_of(tmp_path))
     pid = first.states()["one"].pid
     first.leave()
     assert runs(pid)
-    second = Supervisor(str(tmp_path / "services"), trouble)
+    second = Supervisor(str(tmp_path / "services"), trouble, FORM)
     second.stop_all()
     assert not runs(pid)
 
 
+@own_form_only
 def test_a_log_does_not_grow_without_bound(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.ensure(spec_of(tmp_path))
     log = tmp_path / "services" / "one.log"
