@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from origo import VERSION, config, log
-from origo.cli import catalog, engine, images, networks, operations, output, pools, servers, stacks, users
+from origo.cli import catalog, engine, images, networks, operations, output, pools, servers, setup, stacks, users
 from origo.errors import OrigoError
 
 
@@ -55,7 +55,7 @@ def serve(home: Path) -> None:
 
 for command in (
     servers.group, images.group, pools.group, networks.group, operations.group, stacks.group, catalog.group,
-    users.group, engine.engine, engine.nodes, engine.plugins, engine.issues, engine.events, engine.doctor,
+    users.group, engine.engine, engine.nodes, engine.plugins, engine.issues, engine.events, engine.doctor, setup.setup,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -28,6 +28,7 @@ _log = log.get("app")
 
 DAY = 86400.0
 MINUTE = 60.0
+SECOND = 1.0
 SETTLE_SECONDS = 60.0
 """How long a stop waits for a start that is under way."""
 
@@ -87,12 +88,17 @@ class App:
         model.database.close()
 
     def _look_after(self) -> None:
-        """Look after the networks every minute, and after the certificate every day and when the clock was set."""
-        looked, seen = time.monotonic(), _clock()
-        while not self._stopping.wait(MINUTE):
-            self._attempt("networks", lambda: networks.repair(self.core))
-            if abs(_clock() - seen) > MINUTE or time.monotonic() - looked > DAY:
-                looked, seen = time.monotonic(), _clock()
+        """Look after the networks every minute; after the front every day, when the clock was set, and at once when
+        the settings were."""
+        looked = repaired = time.monotonic()
+        seen, settings = _clock(), self.core.config
+        while not self._stopping.wait(SECOND):
+            now = time.monotonic()
+            if now - repaired > MINUTE:
+                repaired = now
+                self._attempt("networks", lambda: networks.repair(self.core))
+            if self.core.config is not settings or abs(_clock() - seen) > MINUTE or now - looked > DAY:
+                looked, seen, settings = now, _clock(), self.core.config
                 self._attempt("front", self._open_front)
 
     def _open_front(self) -> None:

@@ -1,22 +1,25 @@
 """Settings: one table; the machine's defaults, a TOML file in the home, and the environment, each over the former."""
 
 import difflib
+import json
 import os
 import re
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from origo.errors import BadInput, reason
 
-DOMAIN = re.compile(r"(?!.{200})[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+FILE = "origo.toml"
+"""The settings file in the home."""
+DOMAIN = r"(?!.{200})[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 
 
 def _is_domain(value: str) -> bool:
-    return DOMAIN.fullmatch(value) is not None
+    return re.fullmatch(DOMAIN, value) is not None
 
 
 def _is_port(value: int) -> bool:
@@ -60,6 +63,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("https_port", int, 8443, "The port in the URLs of https.", _is_port, "from 1 to 65535"),
     Setting("listen", str, "", "Addresses the front listens on besides its unix sockets, separated by spaces."),
+    Setting(
+        "setup",
+        bool,
+        False,
+        "Whether the engine waits for `origo setup`, which says what pool 0 is, before it makes one.",
+    ),
     Setting("hypervisor", str, "hypervisor_kvm", "The driver that runs servers on this machine."),
     Setting("network", str, "net_iptables", "The driver that connects servers."),
     Setting("storage", str, "storage_rsync", "The driver of pool 0 when it is made at the first start."),
@@ -98,6 +107,10 @@ class Config:
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
+    def changed(self, changes: Mapping[str, Any]) -> "Config":
+        """The same, with these values instead."""
+        return replace(self, values={**self.values, **changes})
+
     @property
     def host_name(self) -> str:
         """The engine's own host name."""
@@ -121,7 +134,7 @@ def load(home: Path, environment: Mapping[str, str] = os.environ) -> Config:
     values = {setting.name: setting.default for setting in SETTINGS}
     if "ORIGO_DEFAULTS" in environment:
         values.update(_from_file(Path(environment["ORIGO_DEFAULTS"])))
-    file = home / "origo.toml"
+    file = home / FILE
     if file.exists():
         values.update(_from_file(file))
     for setting in SETTINGS:
@@ -131,6 +144,12 @@ def load(home: Path, environment: Mapping[str, str] = os.environ) -> Config:
             if not setting.fits(found):
                 raise BadInput(f"cannot use ORIGO_{setting.name.upper()}={text!r}: it must be {setting.must}")
     return Config(home=home, values=values)
+
+
+def rewritten(text: str, changes: Mapping[str, str]) -> str:
+    """The text of a settings file with these values in it; all else stays as it is, comments too."""
+    kept = [line for line in text.splitlines() if line.partition("=")[0].strip() not in changes]
+    return "\n".join([*kept, *(f"{name} = {json.dumps(value)}" for name, value in changes.items())]) + "\n"
 
 
 def home_from_environment() -> Path:

@@ -1,9 +1,16 @@
 """Routes of the engine, its nodes, plugins, issues and events."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from origo.api.route import Kind, Model, Page, Route
+from origo.api.users import Password
+from origo.config import DOMAIN
 from origo.services import engine, events, issues, nodes, plugins
+from origo.services.engine import setup
+from origo.services.naming import Name, Written
+from origo.services.users import UserName
 
 
 class EventPage(Model):
@@ -13,8 +20,32 @@ class EventPage(Model):
     limit: int = Field(default=100, ge=1, le=500)
 
 
+class Administrator(Model):
+    """The first administrator."""
+
+    name: UserName
+    password: Password
+
+
+class FirstPool(Model):
+    """What pool 0 is made of: a driver, and its options, such as a ZFS pool's devices."""
+
+    driver: str = Field(default="storage_rsync", max_length=100)
+    options: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+
+class SetUp(Model):
+    """What a new engine is to be. Without an administrator the link of `origo users setup-link` makes the first one."""
+
+    name: Name = "origo"
+    domain: Annotated[str, Field(max_length=200), Written(DOMAIN, "a domain in small letters, such as example.org")]
+    administrator: Administrator | None = None
+    storage: FirstPool = FirstPool()
+
+
 ROUTES = [
     Route("GET", "/engine", engine.show, "Show the engine"),
+    Route("POST", "/engine/setup", setup.set_up, "Set a new engine up", Kind.CHANGE, body=SetUp),
     Route("GET", "/engine/doctor", engine.doctor, "Check everything that can be checked"),
     Route("GET", "/nodes", nodes.list_, "List nodes", query=Page),
     Route("GET", "/nodes/{id}", nodes.show, "Show a node"),

@@ -22,6 +22,7 @@ LOOK_SECONDS = 0.5
 def say(operation: Mapping[str, Any], name: str) -> str:
     """The line about a change that is done; `name` is what a person called the thing, for when it is gone."""
     kind, path = operation["kind"], f"/{operation['noun']}/{operation['target']}"
+    path = "/engine" if operation["noun"] == "engine" else path
     noun = "stack" if operation["noun"] == "catalog" else operation["noun"].removesuffix("s")
     if kind in GONE:
         return f"{noun} {name} {GONE[kind]}"
@@ -107,6 +108,7 @@ GONE = {
 }
 ASKED = ("servers.shutdown", "stacks.stop")
 LINES: Mapping[str, Callable[[Thing], str]] = {
+    "engine.setup": lambda engine: f"is set up: {engine['urls'][0]}",
     "pools.create": lambda pool: f"is there: {pool['path']}, with {size(pool['free_bytes'])} free",
     "networks.create": lambda network: f"is there: {network['subnet']}",
     "images.create": _image,

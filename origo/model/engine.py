@@ -6,10 +6,11 @@ from origo.model.base import NounRow, Row
 
 
 class EngineRow(NounRow):
-    """One row: this installation."""
+    """One row: this installation; `set_up` is when somebody has said what it is to be, where that is waited for."""
 
     name = peewee.CharField()
     domain = peewee.CharField()
+    set_up = peewee.DoubleField(null=True)
 
     class Meta:
         table_name = "engine"

@@ -53,8 +53,8 @@ def read(pool: PoolSpec) -> Wanted:
             f"{what}: name either files or devices",
             hint='options: file=/srv/pool.zfs size=100G, or devices="/dev/sdb /dev/sdc" layout=mirror',
         )
-    layout = given.get("layout") or "single"
     number = len(files or devices)
+    layout = given.get("layout") or ("single" if number == 1 else "mirror")
     if layout not in LAYOUTS:
         raise BadInput(f"{what}: there is no layout {layout!r}", hint=f"layouts: {', '.join(LAYOUTS)}")
     if number < LAYOUTS[layout] or (layout == "single" and number > 1):

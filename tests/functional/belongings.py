@@ -11,6 +11,7 @@ BODIES: dict[str, Any] = {
     "UserCreate": {"name": "intruder"},
     "UserEdit": {"name": "intruded"},
     "ResetAdmin": {},
+    "SetUp": {"domain": "intruder.example"},
     "PasswordChange": {"password": "correct horse battery"},
     "TokenCreate": {"name": "mine now"},
     "PoolCreate": {"name": "p2", "driver": "storage_rsync", "path": "/p2"},

@@ -24,23 +24,18 @@ from origo.operations.core import Core
 from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
-from origo.services import engine, issues, kinds, networks, nodes
+from origo.services import engine, issues, kinds, networks, nodes, pools
 from origo.services.access import SYSTEM
 from origo.services.catalog import build, descriptor, recipe_read
-from origo.services.catalog import operations as catalog
 from origo.services.catalog.descriptor import MasterFile
 from origo.services.images import operations as images
-from origo.services.networks import operations as network_operations
 from origo.services.pools import keeping
-from origo.services.pools import operations as pool_operations
 from origo.services.servers import operations as servers
-from origo.services.servers import rebuilding
 from origo.services.stacks import operations as stacks
 from origo.supervise import Supervisor
 from origo.testing import killing
 from origo.testing.fake_hypervisor import FakeHypervisor
 from origo.testing.fake_network import FakeNetwork
-from origo.testing.proof import Scenario
 
 HELLO = Path(__file__).parents[2] / "appliance/stacks/hello"
 SIZE = 1 << 20
@@ -56,13 +51,6 @@ name = "own"
 memory = "64M"
 disk = "16M"
 """
-BURNT = frozenset({"label"})
-"""A label that was chosen once is never given to another, even if nothing came of it."""
-LOOSE = {
-    "images.flatten": frozenset({"pools/0/images/*"}),
-    "stacks.install": frozenset({"pools/0/images/*-seed.iso"}),
-}
-"""What may differ in its content: a child that holds more than it must; a medium with the time it was made."""
 
 
 class WatchedHypervisor(FakeHypervisor):
@@ -189,24 +177,11 @@ def run(core: Core, operation: Operation, **args: Any) -> Any:
     return row
 
 
-def case(kind: type[Operation], *wanted: Callable[[Core], object], title: str = "", **args: Any) -> Scenario:
-    """A scenario that submits one operation; an argument that can be called is asked for its value in that world,
-    and `all` for all of them."""
-
-    def submit(folder: Path, engine: Engine, plan: bool) -> Any:
-        given = {name: value() if callable(value) else value for name, value in args.items()}
-        given |= given.pop("all", {})
-        return engine.submit(kind(), given, by=SYSTEM.id, plan=plan)
-
-    title = f"{kind.kind}{title and ': '}{title}"
-    return Scenario(
-        title,
-        before(*wanted),
-        lambda folder: open_core(folder).operations,
-        submit,
-        ignore=BURNT,
-        loose=LOOSE.get(kind.kind, frozenset()),
-    )
+def without_a_pool(core: Core) -> None:
+    """An engine that nobody has set up yet."""
+    pool = model.Pool.get(model.Pool.id == 0)
+    pools.driver(core, pool).destroy(pools.spec(pool))
+    pool.delete_instance()
 
 
 def an_image(core: Core) -> None:
@@ -347,41 +322,3 @@ def wanted_stack() -> dict[str, Any]:
 
 
 MINE = {"owner": SYSTEM.id}
-IMAGE = {"image": image, **MINE}
-SERVER = {"server": server, **MINE}
-STACK = {"stack": stack, **MINE}
-
-SCENARIOS: tuple[Scenario, ...] = (
-    case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),
-    case(network_operations.CreateNetwork, name="lan", nat=True, **MINE),
-    case(network_operations.DeleteNetwork, network=lambda: str(model.Network.get().id), **MINE),
-    case(images.CreateImage, name="disk", pool=0, size_bytes=SIZE, **MINE),
-    case(images.CloneImage, a_master, master=image, name="child", size_bytes=None, **MINE),
-    case(images.MakeMaster, an_image, **IMAGE),
-    case(images.FlattenImage, a_child, image=lambda: image("child"), **MINE),
-    case(images.GrowImage, an_image, size_bytes=2 * SIZE, **IMAGE),
-    case(images.DeleteImage, an_image, **IMAGE),
-    case(images.UndeleteImage, a_trashed_image, **IMAGE),
-    case(images.PurgeImage, a_trashed_image, **IMAGE),
-    case(images.ImportImage, a_file, name="disk", pool=0, file=file, url="", sha256="", **MINE),
-    case(servers.CreateServer, a_master, all=wanted_server),
-    case(servers.StartServer, a_stopped_server, **SERVER),
-    case(servers.ShutdownServer, a_server, **SERVER),
-    case(servers.PowerOffServer, a_server, **SERVER),
-    case(servers.SuspendServer, a_server, **SERVER),
-    case(servers.ResumeServer, a_suspended_server, **SERVER),
-    case(servers.ResetServer, a_server, **SERVER),
-    case(servers.EditServer, a_stopped_server, changes={"name": "other", "memory_mb": 96}, **SERVER),
-    case(rebuilding.RebuildServer, a_stopped_server, **SERVER),
-    case(servers.DeleteServer, a_server, **SERVER),
-    case(servers.UndeleteServer, a_trashed_server, **SERVER),
-    case(servers.PurgeServer, a_trashed_server, **SERVER),
-    case(stacks.InstallStack, an_entry, all=wanted_stack),
-    case(stacks.StartStack, a_stopped_stack, **STACK),
-    case(stacks.StopStack, a_stack, **STACK),
-    case(stacks.DeleteStack, a_stack, **STACK),
-    case(stacks.UndeleteStack, a_trashed_stack, **STACK),
-    case(stacks.PurgeStack, a_trashed_stack, **STACK),
-    case(catalog.BuildStack, a_recipe, folder=recipe, fresh=False),
-    case(catalog.DeleteEntry, an_entry, entry=lambda: str(model.CatalogStack.get().id)),
-)

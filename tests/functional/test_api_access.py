@@ -19,6 +19,7 @@ ELSEWHERE = {"/servers/{id}/console": ("unsupported",)}
 """What is refused before the server is looked for, since it works at the machine only."""
 ADMINISTRATORS_ONLY = {
     "/engine/doctor", "/nodes", "/users", "/users/setup-link", "/users/reset-admin", "/plugins",
+    "/engine/setup",
 }  # fmt: skip
 CHANGED_BY_ADMINISTRATORS = {("POST", "/pools"), ("POST", "/catalog")}
 """What every user may see in a list, and only administrators add to."""

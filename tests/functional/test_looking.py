@@ -12,7 +12,7 @@ from origo.services.access import SYSTEM
 from origo.services.catalog import build
 from origo.services.catalog import operations as catalog
 from origo.testing.proof import Scenario
-from tests.functional import kinds
+from tests.functional import kinds, scenarios
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     return found
 
 
-@pytest.mark.parametrize("scenario", kinds.SCENARIOS, ids=lambda scenario: scenario.title)
+@pytest.mark.parametrize("scenario", scenarios.SCENARIOS, ids=lambda scenario: scenario.title)
 def test_no_command_runs_in_the_transaction_that_submits_an_operation(
     scenario: Scenario, tmp_path: Path, commands: list[Sequence[str]]
 ) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from kinds import SCENARIOS
+from scenarios import SCENARIOS
 
 from origo.services import kinds
 from origo.testing import matrix

@@ -1,8 +1,10 @@
-"""What the engine does when somebody sets the machine's clock."""
+"""What the engine does when somebody sets the machine's clock, or its settings."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,20 +17,33 @@ class Waiting(app.App):
     def __init__(self) -> None:
         self._stopping = threading.Event()
         self.looked = threading.Event()
+        self.core: Any = SimpleNamespace(config=object())
 
     def _attempt(self, name: str, part: Callable[[], None]) -> None:
         if name == "front":
             self.looked.set()
 
 
-def test_the_certificate_is_looked_after_at_once_when_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "MINUTE", 0.05)
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
+    monkeypatch.setattr(app, "SECOND", 0.05)
     one = Waiting()
     thread = threading.Thread(target=one._look_after, daemon=True)
     thread.start()
     assert not one.looked.wait(0.3), "nothing has happened yet"
-    ahead = time.time() + 400 * 86400
-    monkeypatch.setattr(time, "time", lambda: ahead)
-    assert one.looked.wait(5)
+    yield one
     one._stopping.set()
     thread.join(5)
+
+
+def test_the_certificate_is_looked_after_at_once_when_the_clock_was_set(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = time.time() + 400 * 86400
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    assert waiting.looked.wait(5)
+
+
+def test_the_front_goes_by_new_settings_at_once(waiting: Waiting) -> None:
+    waiting.core.config = object()
+    assert waiting.looked.wait(5)

@@ -22,6 +22,7 @@ class NounRow(Row):
 class EngineRow(NounRow):
     name = peewee.CharField()
     domain = peewee.CharField()
+    set_up = peewee.DoubleField(null=True)
 
     class Meta:
         table_name = "engine"

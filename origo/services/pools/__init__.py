@@ -3,7 +3,7 @@
 from typing import Any
 
 from origo.contracts import Place, PoolSpec, Storage
-from origo.errors import BadInput, NotFound, Unavailable
+from origo.errors import NotFound, Unavailable
 from origo.model import Image, Pool
 from origo.operations.core import Core
 from origo.services import access, listing
@@ -30,11 +30,6 @@ def show(core: Core, actor: Actor, id: str) -> dict[str, Any]:
 def create(core: Core, actor: Actor, body: Any) -> Any:
     """Make a pool: a folder, or a ZFS pool on a file or on devices."""
     access.require(actor, "pools.manage")
-    if body.driver not in core.drivers.names("storage"):
-        raise BadInput(
-            f"cannot create pool {body.name}: there is no storage driver {body.driver}",
-            hint="drivers: " + ", ".join(core.drivers.names("storage")),
-        )
     return core.operations.submit(CreatePool(), body.model_dump(), by=actor.id, plan=actor.plan, key=actor.key)
 
 

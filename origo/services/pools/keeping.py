@@ -9,7 +9,7 @@ from origo.contracts import PoolUsage
 from origo.errors import NotFound, OrigoError, Unavailable, size
 from origo.model import Pool
 from origo.operations.core import Core
-from origo.services import issues, pools
+from origo.services import engine, issues, pools
 from origo.services.pools import notes
 
 _log = log.get("pools")
@@ -76,8 +76,8 @@ def ensure(core: Core, *, open_all: bool = False) -> None:
 
 
 def make_first(core: Core) -> None:
-    """Make pool 0, which everything goes into that names no other, if it is not there."""
-    if Pool.get_or_none(Pool.id == 0) is not None:
+    """Make pool 0, which everything goes into that names no other, if it is not there, nor left to the set-up."""
+    if Pool.get_or_none(Pool.id == 0) is not None or engine.awaits_setup(core):
         return
     # Whoever was faster than this, or made another pool while this one could not be made, may have taken the name.
     taken = Pool.select().where(Pool.name == pools.FIRST).exists()

@@ -1,24 +1,43 @@
 """Making a pool."""
 
 import time
+from collections.abc import Mapping
 
 from origo.contracts import PoolSpec, Storage
 from origo.errors import BadInput, Conflict
 from origo.model import Pool
 from origo.operations.base import Context, Lock, Operation, Step
+from origo.operations.core import Core
+
+
+def check(core: Core, name: str, driver: str, options: Mapping[str, str]) -> None:
+    """Raise BadInput when there is no such driver, or its host lacks something that it needs."""
+    if driver not in core.drivers.names("storage"):
+        known = ", ".join(core.drivers.names("storage"))
+        raise BadInput(f"cannot create pool {name}: there is no storage driver {driver}", hint=f"drivers: {known}")
+    lacks = [lack for lack in core.drivers.storage(driver, core.local, options).check() if lack.fatal]
+    if lacks:
+        raise BadInput(f"cannot create pool {name}: {lacks[0].sentence}", hint=lacks[0].remedy)
+
+
+def reserve(ctx: Context, id: int, name: str, path: str, driver: str, options: Mapping[str, str]) -> None:
+    """The row of a pool that `MakePool` is to make, and what that needs to know."""
+    Pool.create(id=id, name=name, driver=driver, path=path, options=options, created=time.time())
+    ctx.data["pool"] = {"id": id, "name": name, "path": path, "driver": driver, "options": options}
 
 
 def _driver(ctx: Context) -> Storage:
-    return ctx.core.drivers.storage(ctx.args["driver"], ctx.core.local, ctx.args["options"])
+    pool = ctx.data["pool"]
+    return ctx.core.drivers.storage(pool["driver"], ctx.core.local, pool["options"])
 
 
 def _spec(ctx: Context) -> PoolSpec:
-    data = ctx.data
-    return PoolSpec(id=data["id"], name=ctx.args["name"], path=data["path"], options=ctx.args["options"])
+    pool = ctx.data["pool"]
+    return PoolSpec(id=pool["id"], name=pool["name"], path=pool["path"], options=pool["options"])
 
 
 class MakePool(Step):
-    """The driver makes the pool and its areas."""
+    """The driver makes the pool that was reserved, with its areas."""
 
     name = "make the pool"
 
@@ -39,39 +58,29 @@ class CreatePool(Operation):
     targets = "pools"
 
     def look(self, ctx: Context) -> None:
-        lacks = [lack for lack in _driver(ctx).check() if lack.fatal]
-        if lacks:
-            raise BadInput(f"cannot create pool {ctx.args['name']}: {lacks[0].sentence}", hint=lacks[0].remedy)
+        check(ctx.core, ctx.args["name"], ctx.args["driver"], ctx.args["options"])
 
     def prepare(self, ctx: Context) -> None:
         args = ctx.args
         if Pool.select().where(Pool.name == args["name"]).exists():
             raise Conflict(f"cannot create pool {args['name']}: there is a pool of that name")
         number = (Pool.select(Pool.id).order_by(Pool.id.desc()).scalar() or 0) + 1
-        ctx.data["id"] = number
-        ctx.data["path"] = args["path"] or ctx.core.config.path("pools", str(number))
-        if Pool.select().where(Pool.path == ctx.data["path"]).exists():
-            raise Conflict(f"cannot create pool {args['name']}: another pool has the path {ctx.data['path']}")
-        Pool.create(
-            id=number,
-            name=args["name"],
-            driver=args["driver"],
-            path=ctx.data["path"],
-            options=args["options"],
-            created=time.time(),
-        )
+        path = args["path"] or ctx.core.config.path("pools", str(number))
+        if Pool.select().where(Pool.path == path).exists():
+            raise Conflict(f"cannot create pool {args['name']}: another pool has the path {path}")
+        reserve(ctx, number, args["name"], path, args["driver"], args["options"])
 
     def target(self, ctx: Context) -> str:
-        return str(ctx.data["id"])
+        return str(ctx.data["pool"]["id"])
 
     def locks(self, ctx: Context) -> list[Lock]:
-        return [Lock(f"pool/{ctx.data['id']}")]
+        return [Lock(f"pool/{ctx.data['pool']['id']}")]
 
     def steps(self, ctx: Context) -> list[Step]:
         return [MakePool()]
 
     def finish(self, ctx: Context) -> None:
-        Pool.update(state="ready").where(Pool.id == ctx.data["id"]).execute()
+        Pool.update(state="ready").where(Pool.id == ctx.data["pool"]["id"]).execute()
 
     def release(self, ctx: Context) -> None:
-        Pool.delete().where(Pool.id == ctx.data["id"]).execute()
+        Pool.delete().where(Pool.id == ctx.data["pool"]["id"]).execute()

@@ -59,7 +59,7 @@ def test_a_pool_is_taken_in_by_its_id_and_never_by_force() -> None:
         ({"devices": "/dev/sdb -f"}, "no absolute, plain path"),
         ({"devices": "/dev/sdb /dev/sdb", "layout": "mirror"}, "named twice"),
         ({"devices": "/dev/s\x07"}, "cannot be printed"),
-        ({"devices": "/dev/sdb /dev/sdc"}, "single takes exactly one"),
+        ({"devices": "/dev/sdb /dev/sdc", "layout": "single"}, "single takes exactly one"),
         ({"devices": "/dev/sdb", "layout": "mirror"}, "mirror takes at least 2"),
         ({"devices": "/dev/sdb /dev/sdc", "layout": "raidz"}, "raidz takes at least 3"),
         ({"devices": "/dev/sdb", "layout": "raid0"}, "there is no layout 'raid0'"),

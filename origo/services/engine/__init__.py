@@ -10,8 +10,9 @@ from origo.contracts import Driver
 from origo.errors import OrigoError
 from origo.model import EngineRow, Node, Pool, User
 from origo.operations.core import Core
-from origo.services import access, networks, nodes, pools
+from origo.services import access, issues, networks, nodes, pools
 from origo.services.access import SYSTEM, Actor
+from origo.services.engine.operations import AWAITED
 
 
 def show(core: Core, actor: Actor) -> dict[str, Any]:
@@ -22,10 +23,17 @@ def show(core: Core, actor: Actor) -> dict[str, Any]:
         "id": row.id,
         "name": row.name,
         "version": VERSION,
+        "domain": core.config["domain"],
         "host": core.config.host_name,
         "urls": urls(core),
         "created": row.created,
+        "awaits_setup": awaits_setup(core),
     }
+
+
+def awaits_setup(core: Core) -> bool:
+    """Whether nobody has said yet what this engine is to be, and that is waited for."""
+    return bool(core.config["setup"]) and EngineRow.get().set_up is None
 
 
 def doctor(core: Core, actor: Actor) -> dict[str, Any]:
@@ -57,6 +65,8 @@ def ensure(core: Core) -> None:
     """The engine's row, and the user that owns what the engine itself makes, at the first start."""
     if EngineRow.get_or_none() is None:
         EngineRow.create(name=core.config["name"], domain=core.config["domain"])
+    if awaits_setup(core):
+        issues.raise_(core.events, AWAITED, "this engine is not set up yet", remedy="run `origo setup` as root")
     if User.get_or_none(User.id == SYSTEM.id) is None:
         User.create(id=SYSTEM.id, name=SYSTEM.name, role="admin", enabled=False, quota_networks=None)
 

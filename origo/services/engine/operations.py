@@ -1,0 +1,128 @@
+"""Setting an engine up: settings, pool 0 and the first administrator, all or none of it."""
+
+import os
+import time
+from typing import Any
+
+from origo import config
+from origo.errors import BadInput, Conflict
+from origo.model import EngineRow, Pool, User, new_id
+from origo.operations.base import Context, Lock, Operation, Step
+from origo.services import issues, pools
+from origo.services.images import folders
+from origo.services.pools.operations import MakePool
+from origo.services.pools.operations import check as check_pool
+from origo.services.pools.operations import reserve as reserve_pool
+
+AWAITED = "engine/setup"
+"""The key of the issue that the engine is not set up."""
+SETTINGS = ("name", "domain")
+
+
+def _settings(ctx: Context) -> dict[str, str]:
+    return {name: ctx.args[name] for name in SETTINGS}
+
+
+class WriteSettings(Step):
+    """The settings file says what was chosen, and the engine goes by it from now on."""
+
+    name = "write the settings"
+
+    def plan(self, ctx: Context) -> list[str]:
+        path = ctx.core.config.path(config.FILE)
+        return [f"{path}: {name} = {value}" for name, value in _settings(ctx).items()]
+
+    def do(self, ctx: Context) -> None:
+        text = config.rewritten(ctx.data["text"] or "", _settings(ctx))
+        ctx.core.local.write(ctx.core.config.path(config.FILE), text.encode())
+        ctx.core.config = ctx.core.config.changed(_settings(ctx))
+
+    def undo(self, ctx: Context) -> None:
+        path = ctx.core.config.path(config.FILE)
+        if ctx.data["text"] is None:
+            ctx.core.local.remove(path)
+        else:
+            ctx.core.local.write(path, ctx.data["text"].encode())
+        ctx.core.config = ctx.core.config.changed(ctx.data["values"])
+
+
+class MakeFolder(Step):
+    """The administrator has a folder to import images from."""
+
+    name = "make the folder of the administrator"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"folder {folders.path(ctx.core, ctx.data['user'])}"]
+
+    def do(self, ctx: Context) -> None:
+        folders.make(ctx.core, ctx.data["user"])
+
+    def undo(self, ctx: Context) -> None:
+        ctx.core.local.remove(folders.path(ctx.core, ctx.data["user"]))
+
+
+class SetUp(Operation):
+    """A new engine has a name, a domain, pool 0 and, if one was named, an administrator."""
+
+    kind = "engine.setup"
+    targets = "engine"
+
+    def look(self, ctx: Context) -> None:
+        storage = ctx.args["storage"]
+        check_pool(ctx.core, pools.FIRST, storage["driver"], storage["options"])
+
+    def prepare(self, ctx: Context) -> None:
+        if EngineRow.get().set_up is not None or Pool.get_or_none(Pool.id == 0) is not None:
+            raise Conflict(
+                "cannot set this engine up: it has been before, or is being now",
+                hint="settings are in the file origo.toml; `origo pools create` makes more pools",
+            )
+        fixed = [name for name in SETTINGS if f"ORIGO_{name.upper()}" in os.environ]
+        if fixed:
+            raise BadInput(
+                f"cannot choose the {fixed[0]}: the environment variable ORIGO_{fixed[0].upper()} has it",
+                hint="take it out of the environment of the service, and start that again",
+            )
+        storage = ctx.args["storage"]
+        path = ctx.core.config.path("pools", "0")
+        reserve_pool(ctx, 0, pools.FIRST, path, storage["driver"], storage["options"])
+        if ctx.args["administrator"]:
+            ctx.data["user"] = self._reserve_user(ctx.args["administrator"]["name"])
+
+    def _reserve_user(self, name: str) -> str:
+        if User.select().where(User.name == name).exists():
+            raise Conflict(
+                f"cannot create user {name}: there is one of that name",
+                hint="leave the administrator out if there is one already",
+            )
+        return str(User.create(id=new_id(), name=name, role="admin", enabled=False).id)
+
+    def earlier(self, ctx: Context) -> dict[str, Any]:
+        core, path = ctx.core, ctx.core.config.path(config.FILE)
+        text = core.local.read(path).decode() if core.local.exists(path) else None
+        return {"text": text, "values": {name: core.config[name] for name in SETTINGS}}
+
+    def target(self, ctx: Context) -> str:
+        return str(EngineRow.get().id)
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        return [Lock("engine"), Lock("pool/0")]
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [MakePool(), *([MakeFolder()] if "user" in ctx.data else []), WriteSettings()]
+
+    def finish(self, ctx: Context) -> None:
+        args, core = ctx.args, ctx.core
+        Pool.update(state="ready").where(Pool.id == 0).execute()
+        EngineRow.update(set_up=time.time(), **_settings(ctx)).execute()
+        if "user" in ctx.data:
+            password = core.secrets.unseal(args["administrator"]["password"])
+            User.update(password=password, enabled=True).where(User.id == ctx.data["user"]).execute()
+            about = {"owner": ctx.data["user"], "name": args["administrator"]["name"]}
+            core.events.emit("user.created", "users", ctx.data["user"], **about)
+        issues.end(core.events, AWAITED)
+
+    def release(self, ctx: Context) -> None:
+        Pool.delete().where(Pool.id == 0).execute()
+        if "user" in ctx.data:
+            User.delete().where(User.id == ctx.data["user"]).execute()

@@ -1,0 +1,97 @@
+"""Every kind of operation, in a world where it can be asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from origo import model
+from origo.operations.base import Operation
+from origo.operations.core import Core
+from origo.operations.engine import Engine
+from origo.secrets import Secrets
+from origo.services.access import SYSTEM
+from origo.services.catalog import operations as catalog
+from origo.services.engine import operations as engine_operations
+from origo.services.images import operations as images
+from origo.services.networks import operations as network_operations
+from origo.services.pools import operations as pool_operations
+from origo.services.servers import operations as servers
+from origo.services.servers import rebuilding
+from origo.services.stacks import operations as stacks
+from origo.testing.proof import Scenario
+from tests.functional import kinds
+
+BURNT = frozenset({"label"})
+"""A label that was chosen once is never given to another, even if nothing came of it."""
+LOOSE = {
+    "images.flatten": frozenset({"pools/0/images/*"}),
+    "stacks.install": frozenset({"pools/0/images/*-seed.iso"}),
+}
+"""What may differ in its content: a child that holds more than it must; a medium with the time it was made."""
+
+
+def case(kind: type[Operation], *wanted: Callable[[Core], object], title: str = "", **args: Any) -> Scenario:
+    """A scenario that submits one operation; an argument that can be called is asked for its value in that world,
+    and `all` for all of them."""
+
+    def submit(folder: Path, engine: Engine, plan: bool) -> Any:
+        given = {name: value() if callable(value) else value for name, value in args.items()}
+        given |= given.pop("all", {})
+        return engine.submit(kind(), given, by=SYSTEM.id, plan=plan)
+
+    title = f"{kind.kind}{title and ': '}{title}"
+    return Scenario(
+        title,
+        kinds.before(*wanted),
+        lambda folder: kinds.open_core(folder).operations,
+        submit,
+        ignore=BURNT,
+        loose=LOOSE.get(kind.kind, frozenset()),
+    )
+
+
+def administrator() -> dict[str, str]:
+    keys = Path(model.database.obj.database).parent / "keys"
+    return {"name": "anna", "password": Secrets(keys).seal("a hash")}
+
+
+ENGINE = {"name": "lab", "domain": "lab.example", "storage": {"driver": "files", "options": {}}}
+IMAGE = {"image": kinds.image, **kinds.MINE}
+SERVER = {"server": kinds.server, **kinds.MINE}
+STACK = {"stack": kinds.stack, **kinds.MINE}
+
+SCENARIOS: tuple[Scenario, ...] = (
+    case(engine_operations.SetUp, kinds.without_a_pool, administrator=administrator, **ENGINE),
+    case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),
+    case(network_operations.CreateNetwork, name="lan", nat=True, **kinds.MINE),
+    case(network_operations.DeleteNetwork, network=lambda: str(model.Network.get().id), **kinds.MINE),
+    case(images.CreateImage, name="disk", pool=0, size_bytes=kinds.SIZE, **kinds.MINE),
+    case(images.CloneImage, kinds.a_master, master=kinds.image, name="child", size_bytes=None, **kinds.MINE),
+    case(images.MakeMaster, kinds.an_image, **IMAGE),
+    case(images.FlattenImage, kinds.a_child, image=lambda: kinds.image("child"), **kinds.MINE),
+    case(images.GrowImage, kinds.an_image, size_bytes=2 * kinds.SIZE, **IMAGE),
+    case(images.DeleteImage, kinds.an_image, **IMAGE),
+    case(images.UndeleteImage, kinds.a_trashed_image, **IMAGE),
+    case(images.PurgeImage, kinds.a_trashed_image, **IMAGE),
+    case(images.ImportImage, kinds.a_file, name="disk", pool=0, file=kinds.file, url="", sha256="", **kinds.MINE),
+    case(servers.CreateServer, kinds.a_master, all=kinds.wanted_server),
+    case(servers.StartServer, kinds.a_stopped_server, **SERVER),
+    case(servers.ShutdownServer, kinds.a_server, **SERVER),
+    case(servers.PowerOffServer, kinds.a_server, **SERVER),
+    case(servers.SuspendServer, kinds.a_server, **SERVER),
+    case(servers.ResumeServer, kinds.a_suspended_server, **SERVER),
+    case(servers.ResetServer, kinds.a_server, **SERVER),
+    case(servers.EditServer, kinds.a_stopped_server, changes={"name": "other", "memory_mb": 96}, **SERVER),
+    case(rebuilding.RebuildServer, kinds.a_stopped_server, **SERVER),
+    case(servers.DeleteServer, kinds.a_server, **SERVER),
+    case(servers.UndeleteServer, kinds.a_trashed_server, **SERVER),
+    case(servers.PurgeServer, kinds.a_trashed_server, **SERVER),
+    case(stacks.InstallStack, kinds.an_entry, all=kinds.wanted_stack),
+    case(stacks.StartStack, kinds.a_stopped_stack, **STACK),
+    case(stacks.StopStack, kinds.a_stack, **STACK),
+    case(stacks.DeleteStack, kinds.a_stack, **STACK),
+    case(stacks.UndeleteStack, kinds.a_trashed_stack, **STACK),
+    case(stacks.PurgeStack, kinds.a_trashed_stack, **STACK),
+    case(catalog.BuildStack, kinds.a_recipe, folder=kinds.recipe, fresh=False),
+    case(catalog.DeleteEntry, kinds.an_entry, entry=lambda: str(model.CatalogStack.get().id)),
+)
