@@ -1,5 +1,6 @@
 """The command `origo`: a group of commands for each noun, and `serve`."""
 
+import faulthandler
 import signal
 import sys
 import threading
@@ -34,10 +35,14 @@ def cli() -> None:
 @cli.command()
 @click.option("--home", type=click.Path(path_type=Path), default=config.home_from_environment, help="The home.")
 def serve(home: Path) -> None:
-    """Run the engine: SIGTERM stops it and leaves servers running, SIGINT shuts them down before."""
+    """Run the engine: SIGTERM stops it and leaves servers running, SIGINT shuts them down before.
+
+    Under systemd they are also shut down when the machine itself goes down.
+    """
     from origo import app
 
     log.configure(pretty=sys.stderr.isatty())
+    faulthandler.enable()  # systemd ends a hung daemon by SIGABRT: what each thread did is then in the journal
     running = app.build(config.load(home.absolute()))
     stopped = threading.Event()
     seen: list[int] = []

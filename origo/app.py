@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from origo import api, log, model, supervise
+from origo import api, log, model, notify, supervise
 from origo.config import Config
 from origo.errors import OrigoError
 from origo.events import Events
@@ -31,6 +31,8 @@ MINUTE = 60.0
 SECOND = 1.0
 SETTLE_SECONDS = 60.0
 """How long a stop waits for a start that is under way."""
+STOP_SECONDS = 120.0
+"""What all else of a stop may take, such as requests in flight, besides guests that shut down."""
 
 
 class App:
@@ -44,17 +46,28 @@ class App:
         self.keeper = keeping.Keeper(core)
         self.ready = threading.Event()
         """Set once everything is as the rows say, after a start."""
+        self.watchdog = notify.Watchdog({"web": self.web.alive, "operations": core.operations.alive})
         self._stopping = threading.Event()
         self._settling = threading.Thread(target=self._settle, name="settle", daemon=True)
 
     def start(self) -> None:
         """Answer requests at once, and behind them make the world as the rows say it is."""
         self.web.start()
+        notify.ready("restoring servers")
+        self.watchdog.start()
         self._settling.start()
 
     def stop(self, *, guests: bool) -> None:
-        """Stop; with `guests` every server is shut down before and all programs end, else they stay as they are."""
+        """Stop; with `guests` every server is shut down before and all programs end, else they stay as they are.
+
+        Where the machine goes down servers are shut down as well; the programs are then systemd's to end.
+        """
         self._stopping.set()
+        self.watchdog.stop()
+        ending = supervise.machine_is_ending(self.core.local)
+        end_programs, guests = guests and not ending, guests or ending
+        patience = SETTLE_SECONDS + STOP_SECONDS + (self.core.config["shutdown_seconds"] if guests else 0)
+        notify.stopping("shutting servers down" if guests else "stopping; servers run on", patience)
         self.follower.stopping = guests
         self.web.stop()
         self.core.operations.stop()
@@ -64,7 +77,7 @@ class App:
         self.follower.stop()
         self.keeper.stop()
         self.core.drivers.close()
-        if guests:
+        if end_programs:
             self.core.supervisor.stop_all()
         else:
             self.core.supervisor.leave()
@@ -83,6 +96,7 @@ class App:
         self._attempt("restore", self.follower.restore)
         self._attempt("keeper", self.keeper.start)
         self.ready.set()
+        self._say_how_it_is()
         _log.info("ready", home=str(self.home.path))
         self._look_after()
         model.database.close()
@@ -96,10 +110,15 @@ class App:
             now = time.monotonic()
             if now - repaired > MINUTE:
                 repaired = now
+                self._say_how_it_is()
                 self._attempt("networks", lambda: networks.repair(self.core))
             if self.core.config is not settings or abs(_clock() - seen) > MINUTE or now - looked > DAY:
                 looked, seen, settings = now, _clock(), self.core.config
                 self._attempt("front", self._open_front)
+
+    def _say_how_it_is(self) -> None:
+        if not self._stopping.is_set():
+            notify.status(f"ready: {power.running()} servers run")
 
     def _open_front(self) -> None:
         """Start nginx; asked again every day, it goes on with a new certificate when the old one is near its end."""

@@ -165,6 +165,13 @@ class Engine:
         if self._started:
             self._progress.stop()
 
+    def alive(self, seconds: float) -> bool:
+        """Whether operations are still handed out, which a lock that is held for longer than that would prevent."""
+        if not self._guard.acquire(timeout=seconds):
+            return False
+        self._guard.release()
+        return self._workers.alive(seconds)
+
     def get(self, id: int) -> OperationRow:
         """The row of an operation. Raises NotFound."""
         return journal.find(id)

@@ -56,6 +56,15 @@ class Workers:
             self._changed.notify()
             self._staff()
 
+    def alive(self, seconds: float) -> bool:
+        """Whether ids are handed out: nobody holds the queue for longer than that, and no thread has died."""
+        if not self._changed.acquire(timeout=seconds):
+            return False
+        try:
+            return self._stopping or all(thread.is_alive() for thread in self._threads)
+        finally:
+            self._changed.release()
+
     def _staff(self) -> None:
         wanted = len(self._ready) + bool(self._later) - self._idle
         while wanted > 0 and len(self._threads) < self._count and not self._stopping:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from origo.api.route import Route
 from origo.operations.core import Core
 from origo.web import doors, pages, sibling
-from origo.web.application import Application, Places
+from origo.web.application import PREFIX, Application, Places
 from origo.web.server import UnixServer
 from origo.web.slots import Slots
 
@@ -52,6 +52,10 @@ class Web:
         for server in self._servers:
             server.path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             server.begin()
+
+    def alive(self, seconds: float) -> bool:
+        """Whether root at the machine is answered within that time, from the database."""
+        return self._servers[0].answers(f"{PREFIX}/engine", seconds)
 
     def stop(self) -> None:
         """End all streams and waits, let the other requests in flight finish, remove the sockets."""

@@ -94,6 +94,17 @@ class UnixServer(wsgi.Server):
         finally:
             threading.stack_size(before)
 
+    def answers(self, address: str, seconds: float) -> bool:
+        """Whether a real request for that address is answered within that time, and not by a failure."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(seconds)
+            try:
+                line.connect(str(self.path))
+                line.sendall(f"GET {address} HTTP/1.0\r\n\r\n".encode())
+                return line.recv(12)[9:10] in (b"2", b"4")
+            except OSError:
+                return False
+
     def end(self) -> None:
         """Take no more, let the requests in flight finish, and remove the socket."""
         self.stop()
