@@ -19,18 +19,22 @@ GROUPS = {
     "unit": (["tests/unit", "plugins"], ["-m", "not needs", "--timeout=60"]),
     "functional": (["tests/functional"], ["-m", "not needs", "--timeout=120"]),
     "system": (["tests", "plugins"], ["-m", "needs", "--timeout=600", "--durations=10"]),
+    "appliance": (["tests/appliance"], ["--timeout=3600", "--durations=10"]),
 }
+REAL = ("system", "appliance")
+# What takes longer than a change can wait for runs when it is named.
+NAMED = ("appliance",)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the groups that were named, or all."""
+    """Run the groups that were named, or all but those that run only then."""
     os.chdir(ROOT)
     if arguments[:1] == ["bench"]:
         return bench(arguments[1:])
     own, _, extra = split(arguments)
     parser = argparse.ArgumentParser(prog="tests/run", description=__doc__)
-    parser.add_argument("group", nargs="*", help=f"{', '.join(GROUPS)} (all), or bench")
-    groups = parser.parse_args(own).group or list(GROUPS)
+    parser.add_argument("group", nargs="*", help=f"{', '.join(GROUPS)}, or bench")
+    groups = parser.parse_args(own).group or [group for group in GROUPS if group not in NAMED]
     unknown = [group for group in groups if group not in GROUPS]
     if unknown:
         parser.error(f"cannot find the group {unknown[0]}; those there are: {', '.join(GROUPS)}, bench")
@@ -58,10 +62,10 @@ def run(group: str, extra: list[str]) -> dict[str, int]:
     if not present:
         print(f"(there are no tests in {', '.join(paths)} yet)")
         return {}
-    if group == "system" and os.geteuid() != 0:
+    if group in REAL and os.geteuid() != 0:
         print("cannot run real things as an ordinary user; run it as root (sudo)")
         return {"failed": 1}
-    world = PRIVATE if group == "system" else []
+    world = PRIVATE if group in REAL else []
     with tempfile.NamedTemporaryFile(prefix="origo-counts-") as counts:
         environment = {**os.environ, "ORIGO_TEST_COUNTS": counts.name}
         ended = subprocess.run([*world, *PYTEST, *told, *extra, *present], env=environment, check=False)

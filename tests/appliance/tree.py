@@ -1,0 +1,159 @@
+"""The disk of a Debian 13 machine with its kernel and ZFS module, built once and kept by what it is made of."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from origo.host import LocalHost
+from origo.services.catalog import build_sources
+
+ROOT = Path(__file__).resolve().parents[2]
+GUEST = Path(__file__).resolve().parent / "guest"
+CACHE = Path(os.environ.get("ORIGO_CACHE", "/var/cache/origo")) / "appliance"
+SUITE = "trixie"
+KEPT = 3
+KEPT_SECONDS = 2 * 24 * 3600
+
+# Debian as its installer leaves it, then what Origo's package depends on (a test installs it without network).
+MACHINE = (
+    "apparmor apt-utils ca-certificates dbus init iproute2 kmod less linux-headers-amd64 linux-image-amd64 logrotate"
+    " netbase openssh-server procps systemd-sysv systemd-timesyncd udev unattended-upgrades"
+)
+ORIGO = (
+    "avahi-daemon bash-completion bubblewrap coreutils cpio curl dnsmasq-base dnsmasq-utils e2fsprogs fdisk findutils"
+    " iptables kmod libnss-mdns libvirt-clients libvirt-daemon-system libvirt0 mmdebstrap mtools nfs-common"
+    " nfs-kernel-server nftables nginx-light openssh-client ovmf python3 qemu-system-x86 qemu-utils rsync syslinux"
+    " syslinux-common uidmap util-linux zfs-dkms zfs-zed zfsutils-linux zstd"
+)
+TRIED_WITH = "fio iperf3 iputils-ping pebble socat strace tcpdump"
+PACKAGES = sorted({*MACHINE.split(), *ORIGO.split(), *TRIED_WITH.split()})
+
+# The initramfs needs what a machine of QEMU has; a small one is unpacked in a second.
+SMALL_INITRAMFS = """\
+mkdir -p "$1/etc/initramfs-tools/conf.d"
+echo MODULES=list > "$1/etc/initramfs-tools/conf.d/machine"
+printf 'virtio_pci\\nvirtio_blk\\next4\\n' > "$1/etc/initramfs-tools/modules"
+"""
+MODULE_THERE = 'ls "$1"/lib/modules/*/updates/dkms/zfs.ko*'
+MAKE_TREE = [
+    "mmdebstrap",
+    "--mode=root",
+    "--variant=minbase",
+    "--format=tar",
+    "--dpkgopt=force-unsafe-io",
+    f"--include={','.join(PACKAGES)}",
+    f"--essential-hook={SMALL_INITRAMFS}",
+    f"--customize-hook={MODULE_THERE}",
+    SUITE,
+]
+MAKE_DISK = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "machine"]
+SIZE = 12 << 30
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a machine boots from; nobody writes to it."""
+
+    disk: Path
+    kernel: Path
+    initrd: Path
+
+
+def image() -> Image:
+    """The disk, its kernel and initrd; about ten minutes of building when they are not there yet."""
+    if os.geteuid() != 0:
+        raise PermissionError("cannot build a machine's disk as an ordinary user; run it as root (sudo)")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with alone(CACHE / "lock"):
+        tree = CACHE / f"{_digest(MAKE_TREE)}.tar"
+        files = {path.name: path.read_text() for path in sorted(GUEST.iterdir()) if path.is_file()}
+        folder = CACHE / _digest([MAKE_TREE, MAKE_DISK, SIZE, files])
+        if not folder.exists():
+            if not tree.exists():
+                _build_tree(tree)
+            _build_image(tree, folder)
+        for used in (tree, folder):
+            if used.exists():
+                os.utime(used)
+        _forget()
+    return Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd.img")
+
+
+def _build_tree(target: Path) -> None:
+    """All packages installed, the module built, as a tar file: whole or not at all."""
+    began = time.monotonic()
+    _say(f"building Debian {SUITE} with {len(PACKAGES)} packages and the ZFS module (about 10 minutes)")
+    text = build_sources.sources_for(LocalHost(), SUITE).replace("Components: main", "Components: main contrib")
+    with tempfile.TemporaryDirectory(prefix="half-", dir=CACHE) as work:
+        sources = Path(work) / "debian.sources"
+        sources.write_text(text)
+        half = Path(work) / "tree.tar"
+        private = [str(ROOT / "appliance" / "private"), "--egress", "--"]
+        environment = {**os.environ, "TMPDIR": work}
+        argv = [*private, *MAKE_TREE, str(half), str(sources)]
+        subprocess.run(argv, check=True, timeout=3600, stdin=subprocess.DEVNULL, env=environment)
+        half.rename(target)
+    _say(f"the packages are there after {time.monotonic() - began:.0f} s")
+
+
+def _build_image(tree: Path, target: Path) -> None:
+    """The tree, furnished for tests, on a disk with its kernel beside it."""
+    began = time.monotonic()
+    _say("making the disk")
+    with tempfile.TemporaryDirectory(prefix="half-", dir=CACHE) as work:
+        root, half = Path(work) / "tree", Path(work) / "image"
+        root.mkdir()
+        half.mkdir()
+        unpack = ["tar", "--extract", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"]
+        subprocess.run([*unpack, "--file", tree, "--directory", root], check=True, timeout=900)
+        subprocess.run(["sh", GUEST / "furnish.sh", root, GUEST], check=True, timeout=60)
+        for name in ("vmlinuz", "initrd.img"):
+            (found,) = (root / "boot").glob(f"{name}-*")
+            shutil.copyfile(found, half / name)
+        disk = half / "disk.raw"
+        disk.touch()
+        os.truncate(disk, SIZE)
+        subprocess.run([*MAKE_DISK, "-d", root, disk], check=True, timeout=900)
+        half.rename(target)
+    _say(f"the disk is there after {time.monotonic() - began:.0f} s")
+
+
+def _forget() -> None:
+    """Remove what a killed build left, and what nobody used for days beyond the few used last."""
+    for half in CACHE.glob("half-*"):
+        shutil.rmtree(half)
+    for found in (list(CACHE.glob("*.tar")), [path for path in CACHE.iterdir() if (path / "disk.raw").exists()]):
+        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in found[KEPT:]:
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """One builder at a time; the others wait and find what it made."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(ingredients: object) -> str:
+    return hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()[:24]
+
+
+def _say(sentence: str) -> None:
+    print(f"machine: {sentence}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    print(image().disk)
