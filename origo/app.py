@@ -21,6 +21,7 @@ from origo.services import engine, front, issues, kinds, networks, nodes
 from origo.services.images import folders
 from origo.services.pools import keeping
 from origo.services.servers import power, shutdowns
+from origo.services.users.invitation import Invitation
 from origo.supervise import Supervisor
 from origo.web import Web
 
@@ -46,6 +47,7 @@ class App:
         self.keeper = keeping.Keeper(core)
         self.ready = threading.Event()
         """Set once everything is as the rows say, after a start."""
+        self.invitation = Invitation(core)
         self.watchdog = notify.Watchdog({"web": self.web.alive, "operations": core.operations.alive})
         self._stopping = threading.Event()
         self._settling = threading.Thread(target=self._settle, name="settle", daemon=True)
@@ -91,6 +93,7 @@ class App:
         self._attempt("import folders", lambda: folders.ensure(core))
         self._attempt("networks", lambda: networks.apply_all(core))
         self._attempt("front", self._open_front)
+        self._invite()
         self._attempt("power", self.follower.start)
         core.operations.start()
         self._attempt("restore", self.follower.restore)
@@ -108,6 +111,7 @@ class App:
         seen, settings = _clock(), self.core.config
         while not self._stopping.wait(SECOND):
             now = time.monotonic()
+            self._invite()
             if now - repaired > MINUTE:
                 repaired = now
                 self._say_how_it_is()
@@ -115,6 +119,11 @@ class App:
             if self.core.config is not settings or abs(_clock() - seen) > MINUTE or now - looked > DAY:
                 looked, seen, settings = now, _clock(), self.core.config
                 self._attempt("front", self._open_front)
+
+    def _invite(self) -> None:
+        """Show the set-up link on the machine's console, until it was used; a trial's engine has no console."""
+        if supervise.runs_us() and not self.invitation.over:
+            self._attempt("set-up link", self.invitation.look)
 
     def _say_how_it_is(self) -> None:
         if not self._stopping.is_set():

@@ -19,8 +19,9 @@ from origo.host import Host
 from origo.supervise import systemd
 from origo.supervise.own import Child
 from origo.supervise.service import LOOK_EVERY, Service, ServiceState
+from origo.supervise.systemd import runs_us
 
-__all__ = ["Form", "ServiceState", "Supervisor", "choose", "machine_is_ending"]
+__all__ = ["Form", "ServiceState", "Supervisor", "choose", "machine_is_ending", "runs_us"]
 
 Form = Callable[[Path, str], Service]
 """What makes a service of its folder and name."""
@@ -33,12 +34,12 @@ _log = log.get("supervise")
 
 def choose(host: Host) -> Form:
     """The form for this daemon: units where the machine's systemd started this very process, else children."""
-    return functools.partial(systemd.Unit, host=host) if systemd.runs_us() else Child
+    return functools.partial(systemd.Unit, host=host) if runs_us() else Child
 
 
 def machine_is_ending(host: Host) -> bool:
     """Whether this daemon is stopped because the machine goes down."""
-    return systemd.runs_us() and systemd.is_ending(host)
+    return runs_us() and systemd.is_ending(host)
 
 
 class Supervisor:

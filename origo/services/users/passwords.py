@@ -93,7 +93,18 @@ def new_link(core: Core, user: User | None) -> str:
     Ticket.delete().where((Ticket.purpose == SETUP) & same).execute()
     key = secrets.new_key()
     Ticket.create(id=secrets.digest(key), purpose=SETUP, user=user, expires=time.time() + LINK_SECONDS)
+    return url(core, key)
+
+
+def url(core: Core, key: str) -> str:
+    """The link that has this key, wherever the engine is reached now."""
     return f"{engine.urls(core)[0]}/setup?ticket={key}"
+
+
+def is_awaited() -> bool:
+    """Whether there is a link that is good for who becomes the first administrator."""
+    good = (Ticket.purpose == SETUP) & Ticket.user.is_null() & (Ticket.expires > time.time())
+    return bool(Ticket.select().where(good).exists())
 
 
 def ticket_for(ticket: str) -> tuple[bool, str]:
