@@ -28,7 +28,7 @@ strip --strip-unneeded "$site"/libvirtmod*.so
 
 # Compiled here, so that the first start is not slow and nothing writes below /usr; the files never change in place.
 "$venv/bin/python3" -I -m compileall -q -j1 --invalidation-mode unchecked-hash "$venv/lib" >&2
-chmod -R u=rwX,go=rX "$venv"
+find "$site" -type f -exec chmod 644 '{}' +
 
 mkdir debian
 printf 'Source: origo\n\nPackage: origo\nArchitecture: amd64\n' >debian/control

@@ -20,13 +20,14 @@ def lay(root: Path, *, version: str, moment: int, relations: tuple[list[str], li
     _copy(HERE / "appliance.toml", root / "usr/share/origo/appliance.toml")
     for unit in sorted((ROOT / "appliance" / "units").glob("*.*")):
         _copy(unit, root / "usr/lib/systemd/system" / unit.name)
+    _copy(HERE / "lintian-overrides", root / "usr/share/lintian/overrides/origo")
     _copy(HERE / "tmpfiles.conf", root / "usr/lib/tmpfiles.d/origo.conf")
     _write(root / "usr/share/man/man1/origo.1", manual.page(version, moment))
     for place, script in manual.completions().items():
         _write(root / place, script)
-    _write(root / "usr/share/doc/origo/copyright", licences.text(root))
+    _write(root / "usr/share/doc/origo/copyright", licences.text(root.parent / "wheels"))
     changelog = (ROOT / "CHANGELOG.md").read_text()
-    _write(root / "usr/share/doc/origo/changelog.Debian", control.history(changelog, version, moment))
+    _write(root / "usr/share/doc/origo/changelog", control.history(changelog, version, moment))
     _even(root)
     _control(root, version, relations)
 
