@@ -39,11 +39,8 @@ def serve(home: Path) -> None:
 
     Under systemd they are also shut down when the machine itself goes down.
     """
-    from origo import app
-
     log.configure(pretty=sys.stderr.isatty())
     faulthandler.enable()  # systemd ends a hung daemon by SIGABRT: what each thread did is then in the journal
-    running = app.build(config.load(home.absolute()))
     stopped = threading.Event()
     seen: list[int] = []
 
@@ -53,9 +50,20 @@ def serve(home: Path) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    running.start()
-    stopped.wait()
-    running.stop(guests=seen[0] == signal.SIGINT)
+    while not seen:
+        stopped.clear()
+        _run(home.absolute(), stopped, seen)
+
+
+def _run(home: Path, stopped: threading.Event, seen: list[int]) -> None:
+    """One engine until a signal was seen, or until it was restored and is to start anew."""
+    from origo import app
+
+    running = app.build(config.load(home))
+    running.start(again=stopped.set)
+    if not seen:
+        stopped.wait()
+    running.stop(guests=seen[:1] == [signal.SIGINT], again=not seen)
 
 
 for command in (

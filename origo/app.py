@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from origo import api, log, model, notify, supervise
+from origo import api, config, home, log, model, notify, supervise
 from origo.config import Config
 from origo.errors import OrigoError
 from origo.events import Events
@@ -18,6 +18,7 @@ from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes
+from origo.services.engine import backups
 from origo.services.images import folders
 from origo.services.pools import keeping
 from origo.services.servers import power, shutdowns
@@ -28,6 +29,7 @@ from origo.web import Web
 _log = log.get("app")
 
 DAY = 86400.0
+HOUR = 3600.0
 MINUTE = 60.0
 SECOND = 1.0
 SETTLE_SECONDS = 60.0
@@ -39,8 +41,8 @@ STOP_SECONDS = 120.0
 class App:
     """One engine that runs, or can."""
 
-    def __init__(self, home: Home, core: Core) -> None:
-        self.home = home
+    def __init__(self, taken: Home, core: Core) -> None:
+        self.home = taken
         self.core = core
         self.web = Web(core, api.ALL)
         self.follower = power.Follower(core)
@@ -52,24 +54,32 @@ class App:
         self._stopping = threading.Event()
         self._settling = threading.Thread(target=self._settle, name="settle", daemon=True)
 
-    def start(self) -> None:
-        """Answer requests at once, and behind them make the world as the rows say it is."""
+    def start(self, again: Callable[[], None] = lambda: None) -> None:
+        """Answer requests at once, and behind them make the world as the rows say it is.
+
+        `again` is called when this one is to stop and another to start in its place, since the engine was restored.
+        """
+        self._again = again
         self.web.start()
         notify.ready("restoring servers")
         self.watchdog.start()
         self._settling.start()
 
-    def stop(self, *, guests: bool) -> None:
+    def stop(self, *, guests: bool, again: bool = False) -> None:
         """Stop; with `guests` every server is shut down before and all programs end, else they stay as they are.
 
-        Where the machine goes down servers are shut down as well; the programs are then systemd's to end.
+        With `again` another takes its place in this process, so systemd is told of no end. Where the machine
+        goes down servers are shut down as well; the programs are then systemd's to end.
         """
         self._stopping.set()
         self.watchdog.stop()
         ending = supervise.machine_is_ending(self.core.local)
         end_programs, guests = guests and not ending, guests or ending
         patience = SETTLE_SECONDS + STOP_SECONDS + (self.core.config["shutdown_seconds"] if guests else 0)
-        notify.stopping("shutting servers down" if guests else "stopping; servers run on", patience)
+        if again:
+            notify.status("starting anew")
+        else:
+            notify.stopping("shutting servers down" if guests else "stopping; servers run on", patience)
         self.follower.stopping = guests
         self.web.stop()
         self.core.operations.stop()
@@ -98,6 +108,7 @@ class App:
         core.operations.start()
         self._attempt("restore", self.follower.restore)
         self._attempt("keeper", self.keeper.start)
+        self._attempt("backups", lambda: backups.nightly(core))
         self.ready.set()
         self._say_how_it_is()
         _log.info("ready", home=str(self.home.path))
@@ -105,20 +116,25 @@ class App:
         model.database.close()
 
     def _look_after(self) -> None:
-        """Look after the networks every minute; after the front every day, when the clock was set, and at once when
-        the settings were."""
-        looked = repaired = time.monotonic()
+        """Do what is due from time to time; for the front at once when the clock or the settings were changed."""
+        duties = {
+            "status": (MINUTE, self._say_how_it_is),
+            "networks": (MINUTE, lambda: networks.repair(self.core)),
+            "backups": (HOUR, lambda: backups.nightly(self.core)),
+            "front": (DAY, self._open_front),
+        }
+        done = dict.fromkeys(duties, time.monotonic())
         seen, settings = _clock(), self.core.config
         while not self._stopping.wait(SECOND):
-            now = time.monotonic()
             self._invite()
-            if now - repaired > MINUTE:
-                repaired = now
-                self._say_how_it_is()
-                self._attempt("networks", lambda: networks.repair(self.core))
-            if self.core.config is not settings or abs(_clock() - seen) > MINUTE or now - looked > DAY:
-                looked, seen, settings = now, _clock(), self.core.config
-                self._attempt("front", self._open_front)
+            if self.core.config is not settings or abs(_clock() - seen) > MINUTE:
+                seen, settings, done["front"] = _clock(), self.core.config, -DAY
+            for name, (every, part) in duties.items():
+                if time.monotonic() - done[name] > every:
+                    done[name] = time.monotonic()
+                    self._attempt(name, part)
+            if home.is_staged(self.home.path):
+                self._again()
 
     def _invite(self) -> None:
         """Show the set-up link on the machine's console, until it was used; a trial's engine has no console."""
@@ -155,30 +171,32 @@ def _clock() -> float:
     return time.time() - time.monotonic()
 
 
-def build(config: Config) -> App:
+def build(settings: Config) -> App:
     """Make all parts from the settings; nothing outside the home is touched. Raises Conflict for a home in use."""
-    home = Home(Path(config.home))
-    model.connect(config.path("origo.db"))
+    taken = Home(settings.home)
+    if home.adopt(settings.home):
+        settings = config.load(settings.home)
+    model.connect(settings.path("origo.db"))
     migrations.migrate()
     events = Events()
     local = LocalHost()
-    drivers = Drivers((Path(config["plugin_folder"]),))
+    drivers = Drivers((Path(settings["plugin_folder"]),))
     drivers.load()
     core = Core(
-        config=config,
+        config=settings,
         local=local,
-        secrets=Secrets(Path(config.path("keys"))),
+        secrets=Secrets(Path(settings.path("keys"))),
         events=events,
         drivers=drivers,
         supervisor=Supervisor(
-            config.path("run", "services"), functools.partial(issues.of_service, events), supervise.choose(local)
+            settings.path("run", "services"), functools.partial(issues.of_service, events), supervise.choose(local)
         ),
         operations=Engine(
-            events, local.end, workers=config["workers"], on_stuck=functools.partial(issues.of_operation, events)
+            events, local.end, workers=settings["workers"], on_stuck=functools.partial(issues.of_operation, events)
         ),
     )
     core.operations.core = core
     core.operations.register(kinds.ALL)
     engine.ensure(core)
     nodes.ensure_local(core)
-    return App(home, core)
+    return App(taken, core)

@@ -1,7 +1,10 @@
 """The home: one folder with everything of one engine, marked as such, for one daemon at a time."""
 
 import fcntl
+import itertools
 import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from origo.errors import BadInput, Conflict, reason
@@ -19,6 +22,10 @@ FOLDERS = {
 }
 
 
+STAGED = "restore"
+"""What is to take the place of the engine's own files at the next start."""
+REPLACED = ("origo.db-wal", "origo.db-shm", "origo.db", "origo.toml", "keys")
+"""What a restored engine brings, or must not find; the database goes after what belongs to it."""
 SIGNS = "/._-+@"
 """What a home's path may have besides letters and digits: it stands in the configuration of programs, each of which
 takes other signs for something of its own."""
@@ -84,3 +91,55 @@ def make(path: Path) -> None:
     for name, mode in FOLDERS.items():
         (path / name).mkdir(exist_ok=True)
         (path / name).chmod(mode)
+
+
+def stage(path: Path, files: Mapping[str, bytes]) -> None:
+    """Lay out files, by their paths in a home, that take the place of its own at the next start."""
+    unstage(path)
+    new = path / f"{STAGED}.new"
+    new.mkdir(mode=0o700)
+    for name, content in files.items():
+        target = new / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.touch(mode=0o600)
+        target.write_bytes(content)
+    os.sync()
+    new.rename(path / STAGED)
+
+
+def unstage(path: Path) -> None:
+    """Take that back."""
+    for name in (STAGED, f"{STAGED}.new"):
+        shutil.rmtree(path / name, ignore_errors=True)
+
+
+def is_staged(path: Path) -> bool:
+    """Whether the next start is to begin with other files."""
+    return (path / STAGED).is_dir()
+
+
+def adopt(path: Path) -> bool:
+    """Put what was staged into its place; whether there was anything. What was there is kept in `replaced-<number>`.
+
+    Each part ends with one rename, so that after a crash the next start goes on with the part that was begun.
+    """
+    staged, aside, done = path / STAGED, path / f"{STAGED}.aside", path / f"{STAGED}.done"
+    if staged.is_dir() and not aside.exists():
+        _move(path, path / f"{STAGED}.old").rename(aside)
+    if staged.is_dir():
+        _move(staged, path)
+        os.sync()
+        staged.rename(done)
+    if aside.exists():
+        aside.rename(next(kept for number in itertools.count(1) if not (kept := path / f"replaced-{number}").exists()))
+    adopted = done.is_dir()
+    shutil.rmtree(done, ignore_errors=True)
+    return adopted
+
+
+def _move(source: Path, target: Path) -> Path:
+    target.mkdir(mode=0o700, exist_ok=True)
+    for name in REPLACED:
+        if (source / name).exists():
+            (source / name).rename(target / name)
+    return target

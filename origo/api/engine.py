@@ -4,13 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from origo.api.pools import PoolPath
 from origo.api.route import Kind, Model, Page, Route
 from origo.api.users import Password
 from origo.config import DOMAIN
 from origo.services import engine, events, issues, nodes, plugins
-from origo.services.engine import setup
+from origo.services.engine import backups, setup
 from origo.services.naming import Name, Written
 from origo.services.users import UserName
+
+RecoveryKey = Annotated[str, Field(max_length=100)]
 
 
 class EventPage(Model):
@@ -43,9 +46,40 @@ class SetUp(Model):
     storage: FirstPool = FirstPool()
 
 
+class BackUp(Model):
+    """The pool that the backup is written into, by number or name."""
+
+    pool: str = Field(default="0", max_length=63)
+
+
+class Restore(Model):
+    """Which backup, in which pool (without a name the newest), and the recovery key that opens it."""
+
+    key: RecoveryKey
+    pool: str = Field(default="0", max_length=63)
+    name: str = Field(default="", max_length=100)
+
+
+class Recover(Model):
+    """A pool of the engine that was lost: its number, its driver and options, where it is; and the recovery key."""
+
+    key: RecoveryKey
+    id: int = Field(default=0, ge=0, le=1 << 31)
+    driver: str = Field(default="storage_rsync", max_length=100)
+    path: PoolPath = ""
+    options: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+
 ROUTES = [
     Route("GET", "/engine", engine.show, "Show the engine"),
     Route("POST", "/engine/setup", setup.set_up, "Set a new engine up", Kind.CHANGE, body=SetUp),
+    Route("POST", "/engine/recovery-key", backups.new_key, "Make the key that opens backups of the engine", Kind.ACT),
+    Route("GET", "/engine/backups", backups.list_, "List the backups of the engine", query=Page),
+    Route("POST", "/engine/backups", backups.create, "Write a backup of the engine", Kind.CHANGE, body=BackUp),
+    Route(
+        "POST", "/engine/restore", backups.restore, "Let the engine be what a backup says", Kind.CHANGE, body=Restore
+    ),
+    Route("POST", "/engine/recover", backups.recover, "Let this be an engine that was lost", Kind.CHANGE, body=Recover),
     Route("GET", "/engine/doctor", engine.doctor, "Check everything that can be checked"),
     Route("GET", "/nodes", nodes.list_, "List nodes", query=Page),
     Route("GET", "/nodes/{id}", nodes.show, "Show a node"),

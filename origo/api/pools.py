@@ -8,15 +8,17 @@ from origo.api.route import Kind, Model, Page, Route
 from origo.services import pools
 from origo.services.naming import Name, Written
 
+PoolPath = Annotated[
+    str, Field(max_length=1000), Written(r"(/[^\s\x00-\x1f\x7f]+)?", "a path from / on, without spaces")
+]
+
 
 class PoolCreate(Model):
     """A pool at `path` (by default below the home); `options` are its driver's, such as a ZFS pool's devices."""
 
     name: Name
     driver: str = Field(default="storage_rsync", max_length=100)
-    path: Annotated[
-        str, Field(max_length=1000), Written(r"(/[^\s\x00-\x1f\x7f]+)?", "a path from / on, without spaces")
-    ] = ""
+    path: PoolPath = ""
     options: dict[str, str] = Field(default_factory=dict, max_length=20)
 
 

@@ -1,5 +1,7 @@
 """Commands about the engine, its nodes, plugins, issues and events."""
 
+from typing import TextIO
+
 import click
 
 from origo import client
@@ -17,6 +19,74 @@ def engine() -> None:
 def show(json_: bool) -> None:
     """Show name, version and addresses."""
     output.details(client.connect().get("/engine"), json_=json_)
+
+
+@engine.command("recovery-key")
+def recovery_key() -> None:
+    """Make the key that opens the engine's backups, and print it this once (only as root at the machine)."""
+    key = client.connect().post("/engine/recovery-key")["key"]
+    output.line(key)
+    output.line("keep it apart from this machine: without it no backup of the engine can be read", err=True)
+
+
+@engine.command()
+@click.option("--pool", help="Only into this pool, by number or name; by default into each.")
+@output.planned
+@output.as_json
+def backup(pool: str | None, plan: bool, json_: bool) -> None:
+    """Write a backup of the engine itself: database, keys, settings. This is also done every night."""
+    here = client.connect()
+    for one in [pool] if pool else [str(found["id"]) for found in here.items("/pools")]:
+        answer = here.post("/engine/backups", {"pool": one}, plan=plan)
+        output.change(answer, json_=json_, plan=plan, name=one)
+
+
+@engine.command("list-backups")
+@output.as_json
+def list_backups(json_: bool) -> None:
+    """List the backups of the engine, the newest first."""
+    output.columns(client.connect().items("/engine/backups"), ["name", "pool", "created"], json_=json_)
+
+
+KEY_FILE = click.option(
+    "--key-file", type=click.File(), help="A file that has the recovery key; by default it is asked for."
+)
+
+
+@engine.command()
+@click.argument("name", default="")
+@click.option("--pool", default="0", help="The pool that has it, by number or name.")
+@KEY_FILE
+@output.planned
+@output.as_json
+def restore(name: str, pool: str, key_file: TextIO | None, plan: bool, json_: bool) -> None:
+    """Let the engine be what a backup says, by default the newest of pool 0; servers run on.
+
+    What it was until then is kept beside it in the home.
+    """
+    body = {"name": name, "pool": pool, "key": _recovery_key(key_file)}
+    output.change(client.connect().post("/engine/restore", body, plan=plan), json_=json_, plan=plan)
+
+
+@engine.command()
+@click.option("--id", "number", default=0, show_default=True, help="The number that the pool had.")
+@click.option("--driver", default="storage_rsync", show_default=True, help="storage_rsync or storage_zfs.")
+@click.option("--path", default="", help="The folder where it was; by default below the home.")
+@click.option("--option", "options", multiple=True, help="An option of the driver, as name=value (may be given again).")
+@KEY_FILE
+@output.planned
+@output.as_json
+def recover(
+    number: int, driver: str, path: str, options: tuple[str, ...], key_file: TextIO | None, plan: bool, json_: bool
+) -> None:
+    """Let this new engine be one that was lost, by the newest backup in a pool of it."""
+    body = {"id": number, "driver": driver, "path": path, "options": output.pairs(options)}
+    answer = client.connect().post("/engine/recover", body | {"key": _recovery_key(key_file)}, plan=plan)
+    output.change(answer, json_=json_, plan=plan)
+
+
+def _recovery_key(file: TextIO | None) -> str:
+    return file.read().strip() if file else str(click.prompt("Recovery key", hide_input=True, err=True))
 
 
 @click.group(name="nodes")

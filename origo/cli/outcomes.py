@@ -25,7 +25,7 @@ def say(operation: Mapping[str, Any], name: str) -> str:
     path = "/engine" if operation["noun"] == "engine" else path
     noun = "stack" if operation["noun"] == "catalog" else operation["noun"].removesuffix("s")
     if kind in GONE:
-        return f"{noun} {name} {GONE[kind]}"
+        return " ".join(word for word in (noun, name, GONE[kind]) if word)
     try:
         if kind in ASKED:
             _await_off(noun, path)
@@ -100,6 +100,7 @@ def _trashed(noun: str) -> Callable[[Thing], str]:
 
 
 GONE = {
+    "engine.restore": "is what the backup says, and starts anew",
     "images.purge": "is gone for good",
     "servers.purge": "is gone for good",
     "stacks.purge": "is gone for good, with its data",
@@ -108,6 +109,7 @@ GONE = {
 }
 ASKED = ("servers.shutdown", "stacks.stop")
 LINES: Mapping[str, Callable[[Thing], str]] = {
+    "engine.backup": lambda engine: "is backed up",
     "engine.setup": lambda engine: f"is set up: {engine['urls'][0]}",
     "pools.create": lambda pool: f"is there: {pool['path']}, with {size(pool['free_bytes'])} free",
     "networks.create": lambda network: f"is there: {network['subnet']}",

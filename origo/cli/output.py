@@ -106,6 +106,14 @@ def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str,
     return operation
 
 
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """What `--option name=value` says. Raises click's UsageError for what is no such pair."""
+    for word in words:
+        if "=" not in word:
+            raise click.UsageError(f"--option {word}: write it as name=value")
+    return dict(word.split("=", 1) for word in words)
+
+
 def say_error(message: str, hint: str = "") -> None:
     """Print an error as a sentence, with what to do."""
     line(message, err=True)

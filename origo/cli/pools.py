@@ -36,9 +36,5 @@ def show(pool: str, json_: bool) -> None:
 @output.as_json
 def create(name: str, driver: str, path: str, options: tuple[str, ...], plan: bool, json_: bool) -> None:
     """Make a pool: a folder, or a ZFS pool on a file or on devices."""
-    for option in options:
-        if "=" not in option:
-            raise click.UsageError(f"--option {option}: write it as name=value")
-    pairs = dict(option.split("=", 1) for option in options)
-    body = {"name": name, "driver": driver, "path": path, "options": pairs}
+    body = {"name": name, "driver": driver, "path": path, "options": output.pairs(options)}
     output.change(client.connect().post("/pools", body, plan=plan), json_=json_, plan=plan)

@@ -31,6 +31,9 @@ def setup(answers: Path | None, plan: bool, json_: bool) -> None:
         output.change(here.post("/engine/setup", body, plan=True), json_=False, plan=True)
         click.confirm("Set the engine up like this?", abort=True, err=True)
     output.change(here.post("/engine/setup", body, plan=plan), json_=json_, plan=plan)
+    if not plan and not json_:
+        output.line(f"recovery key: {here.post('/engine/recovery-key')['key']}")
+        output.line("keep it apart from this machine: with it and a pool the engine can be recovered", err=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

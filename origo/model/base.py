@@ -1,6 +1,7 @@
 """The database: one connection for each thread, immediate transactions, every commit on disk before it returns."""
 
 import json
+import sqlite3
 import threading
 import time
 import uuid
@@ -69,6 +70,16 @@ def connect(path: str) -> peewee.SqliteDatabase:
     )
     database.initialize(sqlite)
     return sqlite
+
+
+def dump() -> bytes:
+    """The whole database as it is committed now, as the content of a file."""
+    copy = sqlite3.connect(":memory:")
+    try:
+        database.connection().backup(copy)
+        return copy.serialize()
+    finally:
+        copy.close()
 
 
 def new_id() -> str:

@@ -6,11 +6,15 @@ from origo.model.base import NounRow, Row
 
 
 class EngineRow(NounRow):
-    """One row: this installation; `set_up` is when somebody has said what it is to be, where that is waited for."""
+    """One row: this installation; `set_up` is when somebody has said what it is to be, where that is waited for.
+
+    `recovery` is the public key that its backups are written with; the key that opens them is kept by people.
+    """
 
     name = peewee.CharField()
     domain = peewee.CharField()
     set_up = peewee.DoubleField(null=True)
+    recovery = peewee.CharField(default="")
 
     class Meta:
         table_name = "engine"

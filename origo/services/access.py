@@ -78,6 +78,12 @@ def require(actor: Actor, action: str, target: str | None = None, *, owner: str 
         raise NotFound(f"cannot find {target or 'it'}")
 
 
+def only_here(actor: Actor) -> None:
+    """Let only who asks as root at the engine's own machine go on."""
+    if actor.id != SYSTEM.id:
+        raise Forbidden("cannot do this through the network", hint="run the command as root on the engine's machine")
+
+
 def _words(action: str) -> str:
     noun, _, verb = action.partition(".")
     return f"{verb} the {noun}" if noun in ("engine", "catalog") else f"{verb} {noun}"

@@ -12,7 +12,7 @@ HEAD = """\
 # Operations
 
 Every change that lasts is an operation: a list of steps that is journaled, survives a crash at any point, and is
-undone when it fails. This page is made by `python tests/functional/test_operations_matrix.py --regen`, and a test
+undone when it fails. This page is made by `python -m tests.functional.test_operations_matrix --regen`, and a test
 compares the two.
 
 For each step it says how many points there are at which a test disturbed it, and how the operation ended each time; in

@@ -11,7 +11,9 @@ from origo.operations.engine import Engine
 from origo.secrets import Secrets
 from origo.services.access import SYSTEM
 from origo.services.catalog import operations as catalog
+from origo.services.engine import backups
 from origo.services.engine import operations as engine_operations
+from origo.services.engine.copying import BackUpEngine, RestoreEngine
 from origo.services.images import operations as images
 from origo.services.networks import operations as network_operations
 from origo.services.pools import operations as pool_operations
@@ -24,10 +26,12 @@ from tests.functional import kinds
 BURNT = frozenset({"label"})
 """A label that was chosen once is never given to another, even if nothing came of it."""
 LOOSE = {
+    "engine.backup": frozenset({"pools/0/engine/*"}),
+    "engine.restore": frozenset({"pools/0/engine/*", "recovery.key", "restore/*"}),
     "images.flatten": frozenset({"pools/0/images/*"}),
     "stacks.install": frozenset({"pools/0/images/*-seed.iso"}),
 }
-"""What may differ in its content: a child that holds more than it must; a medium with the time it was made."""
+"""What may differ in its content: what is sealed; a child that holds more than it must; a medium with its time."""
 
 
 def case(kind: type[Operation], *wanted: Callable[[Core], object], title: str = "", **args: Any) -> Scenario:
@@ -55,6 +59,21 @@ def administrator() -> dict[str, str]:
     return {"name": "anna", "password": Secrets(keys).seal("a hash")}
 
 
+def a_recovery_key(core: Core) -> None:
+    (core.config.home / "recovery.key").write_text(backups.new_key(core, SYSTEM)["key"])
+
+
+def a_backup(core: Core) -> None:
+    a_recovery_key(core)
+    kinds.run(core, BackUpEngine(), pool=0, begun=NOON)
+
+
+def sealed_key() -> str:
+    folder = Path(model.database.obj.database).parent
+    return Secrets(folder / "keys").seal((folder / "recovery.key").read_text())
+
+
+NOON = 1.8e9
 ENGINE = {"name": "lab", "domain": "lab.example", "storage": {"driver": "files", "options": {}}}
 IMAGE = {"image": kinds.image, **kinds.MINE}
 SERVER = {"server": kinds.server, **kinds.MINE}
@@ -62,6 +81,8 @@ STACK = {"stack": kinds.stack, **kinds.MINE}
 
 SCENARIOS: tuple[Scenario, ...] = (
     case(engine_operations.SetUp, kinds.without_a_pool, administrator=administrator, **ENGINE),
+    case(BackUpEngine, a_recovery_key, pool=0, begun=NOON),
+    case(RestoreEngine, a_backup, pool=0, name="", lost=None, key=sealed_key),
     case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),
     case(network_operations.CreateNetwork, name="lan", nat=True, **kinds.MINE),
     case(network_operations.DeleteNetwork, network=lambda: str(model.Network.get().id), **kinds.MINE),

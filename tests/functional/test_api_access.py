@@ -20,6 +20,7 @@ ELSEWHERE = {"/servers/{id}/console": ("unsupported",)}
 ADMINISTRATORS_ONLY = {
     "/engine/doctor", "/nodes", "/users", "/users/setup-link", "/users/reset-admin", "/plugins",
     "/engine/setup",
+    "/engine/backups", "/engine/recovery-key", "/engine/restore", "/engine/recover",
 }  # fmt: skip
 CHANGED_BY_ADMINISTRATORS = {("POST", "/pools"), ("POST", "/catalog")}
 """What every user may see in a list, and only administrators add to."""

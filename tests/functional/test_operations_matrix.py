@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from scenarios import SCENARIOS
 
 from origo.services import kinds
 from origo.testing import matrix
 from origo.testing.proof import Proof, Scenario, prove
+from tests.functional.scenarios import SCENARIOS
 
 PAGE = Path(__file__).parents[2] / "docs/reference/operations.md"
 

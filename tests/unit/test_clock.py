@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ class Waiting(app.App):
         self._stopping = threading.Event()
         self.looked = threading.Event()
         self.core: Any = SimpleNamespace(config=object())
+        self.home: Any = SimpleNamespace(path=Path("/nowhere"))
 
     def _attempt(self, name: str, part: Callable[[], None]) -> None:
         if name == "front":

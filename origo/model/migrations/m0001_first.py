@@ -23,6 +23,7 @@ class EngineRow(NounRow):
     name = peewee.CharField()
     domain = peewee.CharField()
     set_up = peewee.DoubleField(null=True)
+    recovery = peewee.CharField()
 
     class Meta:
         table_name = "engine"

@@ -53,7 +53,7 @@ def link(core: Core, actor: Actor, id: str) -> dict[str, Any]:
 def setup_link(core: Core, actor: Actor) -> dict[str, Any]:
     """The link by which the first administrator is made; only for root at the machine. Raises Conflict later on."""
     access.require(actor, "users.manage")
-    _only_here(actor)
+    access.only_here(actor)
     if has_administrator():
         raise Conflict(
             "cannot make a set-up link: there is an administrator already",
@@ -66,7 +66,7 @@ def setup_link(core: Core, actor: Actor) -> dict[str, Any]:
 def reset_admin(core: Core, actor: Actor, body: Any) -> dict[str, Any]:
     """A link by which an administrator (the only one, or the one named) sets a new password; only for root here."""
     access.require(actor, "users.manage")
-    _only_here(actor)
+    access.only_here(actor)
     with database.atomic():
         admins = User.select().where((User.role == "admin") & (User.id != SYSTEM.id))
         found = list(admins.where(User.name == body.name) if body.name else admins)
@@ -148,11 +148,6 @@ def _ticket(ticket: str) -> Ticket | None:
     wanted = (Ticket.id == secrets.digest(ticket)) & (Ticket.purpose == SETUP) & (Ticket.expires > time.time())
     row: Ticket | None = Ticket.get_or_none(wanted)
     return row
-
-
-def _only_here(actor: Actor) -> None:
-    if actor.id != SYSTEM.id:
-        raise Forbidden("cannot do this through the network", hint="run the command as root on the engine's machine")
 
 
 def _answer(url: str) -> dict[str, Any]:

@@ -1,0 +1,219 @@
+"""Writing the engine's own files into a pool, and taking them back: what makes the same engine on another disk."""
+
+import calendar
+import io
+import re
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+from origo import config, home, model
+from origo.contracts import Place, PoolSpec, Storage
+from origo.errors import BadInput, Conflict, NotFound
+from origo.model import EngineRow, Pool
+from origo.operations.base import Context, Lock, Operation, Step
+from origo.operations.core import Core
+from origo.secrets import recovery
+from origo.services import pools
+
+AREA = "engine"
+PATTERN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}\.backup")
+KEPT = 14
+"""How many backups of the engine stay in a pool."""
+MOST_BYTES = 1 << 30
+DATABASE = "origo.db"
+TIME, TIME_LENGTH = "%Y%m%d-%H%M%S", 15
+"""How a backup's name begins, in universal time."""
+
+
+def names(driver: Storage, pool: PoolSpec) -> list[str]:
+    """The engine's backups in an open pool, the newest first."""
+    return sorted((name for name in driver.list(pool, AREA) if PATTERN.fullmatch(name)), reverse=True)
+
+
+def written(name: str) -> float:
+    """When the backup of that name was begun, in seconds since 1970."""
+    return float(calendar.timegm(time.strptime(name[:TIME_LENGTH], TIME)))
+
+
+def pack(core: Core) -> bytes:
+    """Database, keys and settings in one archive."""
+    folder = core.config.home
+    files = {DATABASE: model.dump()}
+    for path in (folder / config.FILE, *sorted((folder / "keys").rglob("*"))):
+        if path.is_file():
+            files[str(path.relative_to(folder))] = path.read_bytes()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o600
+            archive.addfile(entry, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def unpack(packed: bytes) -> dict[str, bytes]:
+    """The files of an archive, by their paths in a home. Raises BadInput for what is none of ours."""
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        for entry in archive:
+            content = archive.extractfile(entry)
+            if content is None or not _belongs(entry.name):
+                raise BadInput(f"cannot use the backup: {entry.name} is nothing of an engine")
+            files[entry.name] = content.read()
+    if DATABASE not in files:
+        raise BadInput("cannot use the backup: it has no database")
+    return files
+
+
+def _belongs(name: str) -> bool:
+    parts = Path(name).parts
+    return ".." not in parts and (name in (DATABASE, config.FILE) or (parts[0] == "keys" and len(parts) > 1))
+
+
+class WriteBackup(Step):
+    """The copy is written, readable with the recovery key alone."""
+
+    name = "write the backup"
+    commit = True
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"file {_path(ctx, ctx.data['name'])}"]
+
+    def do(self, ctx: Context) -> None:
+        sealed = recovery.encrypt(ctx.data["recovery"], pack(ctx.core))
+        ctx.core.local.write(_path(ctx, ctx.data["name"]), sealed, mode=0o600)
+
+    def undo(self, ctx: Context) -> None:
+        ctx.core.local.remove(_path(ctx, ctx.data["name"]))
+
+
+class ForgetOld(Step):
+    """Of the older ones only some stay."""
+
+    name = "remove the oldest backups"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"file {_path(ctx, name)}" for name in self._old(ctx)]
+
+    def do(self, ctx: Context) -> None:
+        for name in self._old(ctx):
+            ctx.core.local.remove(_path(ctx, name))
+
+    def undo(self, ctx: Context) -> None:
+        """Never asked for: the step before is the commit point."""
+
+    def _old(self, ctx: Context) -> list[str]:
+        driver, pool = _where(ctx)
+        return names(driver, pool)[KEPT:]
+
+
+class BackUpEngine(Operation):
+    """A copy of the engine's database, keys and settings in a pool."""
+
+    kind = "engine.backup"
+    targets = "engine"
+
+    def prepare(self, ctx: Context) -> None:
+        pool, public = pools.find(ctx.args["pool"]), EngineRow.get().recovery
+        if not public:
+            raise Conflict(
+                "cannot back the engine up: there is no recovery key yet", hint="`origo engine recovery-key` makes one"
+            )
+        if pool.state != "ready":
+            raise Conflict(f"cannot back the engine up: pool {pool.name} is {pool.state}")
+        ctx.data |= {"pool": _described(pool), "recovery": public}
+        begun = time.strftime(TIME, time.gmtime(ctx.args["begun"]))
+        ctx.data["name"] = f"{begun}-{model.new_id()[:8]}.backup"
+
+    def target(self, ctx: Context) -> str:
+        return str(EngineRow.get().id)
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        return [Lock(f"engine-backup/{ctx.data['pool']['id']}")]
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [WriteBackup(), ForgetOld()]
+
+
+class OpenPool(Step):
+    """A pool of the lost engine is opened where it is."""
+
+    name = "open the pool"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"pool {ctx.data['pool']['id']} at {ctx.data['pool']['path']}"]
+
+    def do(self, ctx: Context) -> None:
+        driver, pool = _where(ctx)
+        driver.open(pool)
+
+    def undo(self, ctx: Context) -> None:
+        """It stays open: nothing in it was changed."""
+
+
+class StageBackup(Step):
+    """The copy is read and laid out in the home, where the next start finds it."""
+
+    name = "lay out the backup"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"folder {ctx.core.config.path(home.STAGED)}", "the engine starts anew; servers run on"]
+
+    def do(self, ctx: Context) -> None:
+        driver, pool = _where(ctx)
+        name = ctx.args["name"] or next(iter(names(driver, pool)), "")
+        if not name:
+            raise NotFound(f"cannot find a backup of an engine in pool {pool.name}")
+        sealed = ctx.core.local.read(driver.place(pool, Place(AREA, name)), limit=MOST_BYTES)
+        home.stage(ctx.core.config.home, unpack(recovery.decrypt(ctx.core.secrets.unseal(ctx.args["key"]), sealed)))
+        ctx.log(f"the backup {name} takes the place of what is here")
+
+    def undo(self, ctx: Context) -> None:
+        home.unstage(ctx.core.config.home)
+
+
+class RestoreEngine(Operation):
+    """The engine is what a backup says: one of its own pools' (`pool`), or of a pool of a lost engine (`lost`)."""
+
+    kind = "engine.restore"
+    targets = "engine"
+
+    def prepare(self, ctx: Context) -> None:
+        recovery.check(ctx.core.secrets.unseal(ctx.args["key"]))
+        if ctx.args["lost"] is None:
+            ctx.data["pool"] = _described(pools.find(ctx.args["pool"]))
+            return
+        if Pool.select().exists():
+            raise Conflict(
+                "cannot recover another engine here: this one has pools already",
+                hint="`origo engine recover` is for an engine that nobody has set up yet",
+            )
+        lost = ctx.args["lost"]
+        path = lost["path"] or ctx.core.config.path("pools", str(lost["id"]))
+        ctx.data["pool"] = {**lost, "path": path, "name": str(lost["id"])}
+
+    def target(self, ctx: Context) -> str:
+        return str(EngineRow.get().id)
+
+    def locks(self, ctx: Context) -> list[Lock]:
+        return [Lock("engine")]
+
+    def steps(self, ctx: Context) -> list[Step]:
+        return [*([OpenPool()] if ctx.args["lost"] else []), StageBackup()]
+
+
+def _described(pool: Pool) -> dict[str, Any]:
+    return {"id": pool.id, "name": pool.name, "path": pool.path, "driver": pool.driver, "options": pool.options}
+
+
+def _where(ctx: Context) -> tuple[Storage, PoolSpec]:
+    pool = ctx.data["pool"]
+    driver = ctx.core.drivers.storage(pool["driver"], ctx.core.local, pool["options"])
+    return driver, PoolSpec(id=pool["id"], name=pool["name"], path=pool["path"], options=pool["options"])
+
+
+def _path(ctx: Context, name: str) -> str:
+    driver, pool = _where(ctx)
+    return driver.place(pool, Place(AREA, name))

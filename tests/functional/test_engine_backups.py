@@ -1,0 +1,165 @@
+"""The engine outlives its disk: its backups lie in its pools, and one of them and a key make the same engine again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from origo import __main__, home, model
+from origo.errors import BadInput, Conflict, Forbidden
+from origo.operations.core import Core
+from origo.services import engine, pools
+from origo.services.access import SYSTEM, Actor
+from origo.services.engine import backups, copying
+from tests.functional import kinds
+from tests.functional.api_world import World
+from tests.functional.watching import open_issues
+
+ADMIN = Actor(id="anna", name="anna", role="admin")
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    with kinds.running(tmp_path / "old", kinds.a_server) as core:
+        yield core
+
+
+@pytest.fixture
+def key(core: Core) -> str:
+    return str(backups.new_key(core, SYSTEM)["key"])
+
+
+def origo(core: Core, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
+    monkeypatch.setenv("ORIGO_HOME", str(core.config.home))
+    monkeypatch.delenv("ORIGO_URL", raising=False)
+    world = World(core.config.home, core=core)
+    world.web.start()
+    try:
+        return CliRunner().invoke(__main__.cli, words)
+    finally:
+        world.web.stop()
+
+
+def back_up(core: Core, begun: float = 1.8e9) -> str:
+    row = kinds.run(core, copying.BackUpEngine(), pool=0, begun=begun)
+    return str(row.data["name"])
+
+
+def stored(core: Core) -> list[str]:
+    pool = pools.find(0)
+    return copying.names(pools.driver(core, pool), pools.spec(pool))
+
+
+def rows() -> dict[str, Any]:
+    return {row.name: (row.id, row.owner_id) for row in (*model.Server.select(), *model.Image.select())}
+
+
+def test_without_a_recovery_key_nothing_is_written_and_that_is_told(core: Core) -> None:
+    backups.nightly(core)
+    assert stored(core) == [] and open_issues() == []
+    core.config = core.config.changed({"setup": True})
+    model.EngineRow.update(set_up=1.0).execute()
+    backups.nightly(core)
+    assert open_issues() == ["the engine is not backed up: there is no recovery key"]
+    backups.new_key(core, SYSTEM)
+    assert open_issues() == []
+
+
+def test_only_root_at_the_machine_makes_the_key_or_restores(core: Core) -> None:
+    with pytest.raises(Forbidden):
+        backups.new_key(core, ADMIN)
+    with pytest.raises(Forbidden):
+        backups.restore(core, ADMIN, World)
+
+
+def test_no_secret_of_the_engine_is_readable_in_a_backup(core: Core, key: str) -> None:
+    model.User.create(name="anna", password="a hash that nobody sees")
+    place = Path(pools.find(0).path, "engine", back_up(core))
+    content = place.read_bytes()
+    assert b"hash" not in content and b"SQLite" not in content and place.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_night_each_pool_gets_one_and_only_the_newest_stay(core: Core, key: str) -> None:
+    for night in range(copying.KEPT + 3):
+        back_up(core, 1.7e9 + night * backups.DAY)
+    assert len(stored(core)) == copying.KEPT and stored(core)[-1].startswith("20231117")
+    backups.nightly(core)
+    assert core.operations.wait(model.OperationRow.select().order_by(model.OperationRow.id.desc()).get().id, 20)
+    newest = stored(core)[0]
+    backups.nightly(core)
+    assert stored(core)[0] == newest, "one a day is enough"
+
+
+def test_an_engine_goes_back_to_what_it_was(
+    core: Core, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(core)
+    before = rows()
+    model.Image.update(name="renamed").where(model.Image.name == "web").execute()
+    (tmp_path / "key").write_text(key)
+    result = origo(core, monkeypatch, "engine", "restore", "--key-file", str(tmp_path / "key"))
+    assert result.stdout == "engine is what the backup says, and starts anew\n", (result.output, result.exception)
+    assert home.is_staged(core.config.home)
+    restarted(core)
+    assert rows() == before
+    assert (core.config.home / "replaced-1" / "origo.db").exists(), "what it was until then is kept"
+
+
+def restarted(core: Core) -> Core:
+    """The daemon ends and starts anew."""
+    core.operations.stop()
+    model.database.close()
+    home.adopt(core.config.home)
+    return kinds.open_core(core.config.home)
+
+
+def test_a_lost_engine_is_there_again_on_a_new_disk(
+    core: Core, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = model.EngineRow.get()
+    sealed, pool = core.secrets.seal("kept"), pools.find(0).path
+    back_up(core)
+    before = rows()
+    core.operations.stop()
+    model.database.close()
+    with kinds.running(tmp_path / "new", kinds_without_a_pool) as new:
+        new.config = new.config.changed({"setup": True})
+        assert model.EngineRow.get().id != old.id
+        (tmp_path / "key").write_text(key)
+        words = ("engine", "recover", "--driver", "files", "--path", pool, "--key-file", str(tmp_path / "key"))
+        result = origo(new, monkeypatch, *words)
+        assert result.exit_code == 0, (result.output, result.exception)
+        again = restarted(new)
+        assert (model.EngineRow.get().id, rows()) == (old.id, before)
+        assert again.secrets.unseal(sealed) == "kept"
+        assert not engine.awaits_setup(again)
+
+
+def kinds_without_a_pool(core: Core) -> None:
+    pool = pools.find(0)
+    pools.driver(core, pool).destroy(pools.spec(pool))
+    pool.delete_instance()
+
+
+def test_an_engine_that_has_pools_is_never_overwritten_by_a_lost_one(core: Core, key: str) -> None:
+    back_up(core)
+    lost = {"id": 1, "driver": "files", "path": "/nowhere", "options": {}}
+    args = {"pool": 0, "name": "", "lost": lost, "key": core.secrets.seal(key)}
+    with pytest.raises(Conflict, match="this one has pools already"):
+        core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id)
+
+
+@pytest.mark.parametrize("wrong", ["another", "mistyped"])
+def test_the_wrong_key_changes_nothing(core: Core, key: str, wrong: str) -> None:
+    back_up(core)
+    given = backups.new_key(core, SYSTEM)["key"] if wrong == "another" else "ABC"
+    args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(given)}
+    if wrong == "mistyped":
+        with pytest.raises(BadInput, match="mistyped"):
+            core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id)
+    else:
+        row = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
+        assert row.status == "undone" and "another recovery key" in row.error["message"]
+    assert not home.is_staged(core.config.home)
