@@ -110,7 +110,7 @@ class App:
         self._attempt("keeper", self.keeper.start)
         self._attempt("backups", lambda: backups.nightly(core))
         self.ready.set()
-        self._say_how_it_is()
+        notify.status("ready")
         _log.info("ready", home=str(self.home.path))
         self._look_after()
         model.database.close()
