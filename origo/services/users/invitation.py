@@ -6,12 +6,14 @@ from pathlib import Path
 from origo import log
 from origo.model import database
 from origo.operations.core import Core
+from origo.services import engine
 from origo.services.users import passwords
 
 FILE = "/run/issue.d/origo.issue"
 """What agetty shows; it reads it as root, and nobody else may."""
 AWAITED = """Origo is not set up yet. This set-up link, which is good once, makes its first administrator:
   {url}
+The administrator can also be made here, by root: origo setup
 """
 ELSEWHERE = """Origo is not set up yet. Its set-up link was asked for: `origo users setup-link` gives a new one.
 """
@@ -45,14 +47,17 @@ class Invitation:
 
     def _text(self) -> str:
         key = self._key()
-        if key and passwords.ticket_for(key)[0]:
-            return AWAITED.format(url=passwords.url(self.core, key))
-        if self._begun and passwords.is_awaited():
-            return ELSEWHERE
-        with database.atomic():
-            url = passwords.new_link(self.core, None)
-        _log.info("set-up link", url=url, sentence="whoever opens it becomes the first administrator")
-        return AWAITED.format(url=url)
+        if not key or not passwords.ticket_for(key)[0]:
+            if self._begun and passwords.is_awaited():
+                return ELSEWHERE
+            with database.atomic():
+                key = passwords.new_ticket(None)
+            _log.info("set-up link", url=self._url(key), sentence="whoever opens it becomes the first administrator")
+        return AWAITED.format(url=self._url(key))
+
+    def _url(self, key: str) -> str:
+        """By https: who reads it may sit at another machine."""
+        return f"{engine.urls(self.core)[-1]}{passwords.path(key)}"
 
     def _shown(self) -> str:
         return self.core.local.read(self.path).decode() if Path(self.path).exists() else ""

@@ -89,16 +89,21 @@ def has_administrator() -> bool:
 
 def new_link(core: Core, user: User | None) -> str:
     """A new link for that user, or for who becomes the first administrator; in the caller's transaction."""
+    return f"{engine.urls(core)[0]}{path(new_ticket(user))}"
+
+
+def new_ticket(user: User | None) -> str:
+    """The key of such a link; the keys before it end. In the caller's transaction."""
     same = Ticket.user.is_null() if user is None else (Ticket.user == user)
     Ticket.delete().where((Ticket.purpose == SETUP) & same).execute()
     key = secrets.new_key()
     Ticket.create(id=secrets.digest(key), purpose=SETUP, user=user, expires=time.time() + LINK_SECONDS)
-    return url(core, key)
+    return key
 
 
-def url(core: Core, key: str) -> str:
-    """The link that has this key, wherever the engine is reached now."""
-    return f"{engine.urls(core)[0]}/setup?ticket={key}"
+def path(key: str) -> str:
+    """What of a link comes after the engine's address."""
+    return f"/setup?ticket={key}"
 
 
 def is_awaited() -> bool:
