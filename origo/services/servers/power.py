@@ -13,7 +13,7 @@ from origo.model import Disk, Image, Node, Server
 from origo.operations.core import Core
 from origo.services import networks, nodes
 from origo.services.access import SYSTEM
-from origo.services.servers import operations, outages, shutdowns, states, wishes
+from origo.services.servers import held, operations, outages, shutdowns, states, wishes
 
 _log = log.get("power")
 
@@ -55,12 +55,13 @@ class Follower:
         restore(self.core)
 
     def look(self) -> None:
-        """Let servers run whose pool has come back, and report those that are off by accident."""
+        """Let servers run whose pool has come back or has room again, and report those that are off by accident."""
         seen, self._seen = self._seen, self.core.events.newest()
         back = [event.target for event in self.core.events.since(seen, 1000) if event.kind == "pool.ready"]
         if back:
             restore(self.core, pools=back)
         outages.look(self.core)
+        held.look(self.core)
 
     def stop(self) -> None:
         """Stop following."""
@@ -122,7 +123,7 @@ class Follower:
                 if event == LOST or time.monotonic() - asked > AGAIN_SECONDS:
                     asked = time.monotonic()
                     self.resync()
-                if event.id and event.state is Power.STOPPED:
+                if event.id and event.state in (Power.STOPPED, Power.PAUSED):
                     pause = SOON_SECONDS
                 if not self.stopping and time.monotonic() - reminded > pause:
                     reminded = time.monotonic()
