@@ -50,6 +50,7 @@ PROBES = {
     "ssh": SSH,
     "mmdebstrap": MMDEBSTRAP,
     "slirp4netns": "true",
+    "systemd": f"{ROOT / 'tests' / 'under-systemd'} systemctl show --property=Version",
 }
 
 
