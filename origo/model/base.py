@@ -1,11 +1,14 @@
 """The database: one connection for each thread, immediate transactions, every commit on disk before it returns."""
 
+import contextlib
 import json
+import os
 import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import peewee
@@ -61,7 +64,11 @@ class Database(peewee.SqliteDatabase):
 
 
 def connect(path: str) -> peewee.SqliteDatabase:
-    """Open (or make) the database file at `path` and bind all rows to it."""
+    """Open (or make) the database file at `path` and bind all rows to it; nobody else on the machine may read it."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for part in (path, f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(part).chmod(0o600)
     sqlite = Database(
         path,
         lock_type="IMMEDIATE",

@@ -27,6 +27,18 @@ def add(label: str) -> None:
     Label.create(label=label, created=1.0)
 
 
+def test_nobody_else_on_the_machine_can_read_the_database(path: Path) -> None:
+    database.close()
+    path.chmod(0o644)
+    model.connect(str(path))
+    add("secret")
+    assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.glob("origo.db*")} == {
+        "origo.db": 0o600,
+        "origo.db-wal": 0o600,
+        "origo.db-shm": 0o600,
+    }
+
+
 def test_one_writer_among_many_busy_ones_waits_a_moment_only() -> None:
     stop = threading.Event()
 
