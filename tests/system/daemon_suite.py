@@ -1,0 +1,109 @@
+"""The daemon as the package's unit runs it, in a world where systemd is process 1: `tests/under-systemd` runs this."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house.source import ROOT
+
+pytestmark = [pytest.mark.needs("nginx"), pytest.mark.needs("libvirt"), pytest.mark.timeout(120)]
+
+UNIT = Path("/run/systemd/system/origo.service")
+LINK = Path("/run/issue.d/origo.issue")
+ORIGO = str(Path(sys.executable).with_name("origo"))
+WATCHDOG_SECONDS = 10
+
+
+def systemctl(*words: str) -> str:
+    return subprocess.run(["systemctl", *words], capture_output=True, text=True, check=True, timeout=90).stdout
+
+
+def shown(unit: str, name: str) -> str:
+    return systemctl("show", unit, f"--property={name}", "--value").strip()
+
+
+def pid(unit: str) -> int:
+    return int(shown(unit, "MainPID"))
+
+
+def origo(*words: str) -> str:
+    return subprocess.run([ORIGO, *words], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"it did not happen within {seconds} seconds"
+        time.sleep(0.2)
+
+
+def settled() -> bool:
+    return shown("origo", "StatusText").startswith("ready")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[None]:
+    home = os.environ["ORIGO_HOME"] = "/var/lib/origo-daemon"
+    text = (ROOT / "appliance" / "units" / "origo.service").read_text()
+    text = text.replace("/usr/bin/origo", ORIGO).replace("/var/lib/origo", home).replace("2min", f"{WATCHDOG_SECONDS}")
+    path = f"PATH={os.environ['PATH']}:/usr/sbin:/sbin"
+    UNIT.parent.mkdir(parents=True, exist_ok=True)
+    UNIT.write_text(re.sub(r"Environment=.*", f"Environment={path}", text))
+    systemctl("daemon-reload")
+    systemctl("start", "virtlogd", "libvirtd", "origo")
+    wait_until(settled)
+    yield
+    systemctl("stop", "origo")
+
+
+def test_it_is_started_once_its_api_answers() -> None:
+    systemctl("restart", "origo")
+    assert '"urls"' in origo("engine", "show", "--json")
+    wait_until(settled)
+
+
+def test_its_programs_are_units_and_outlive_a_restart() -> None:
+    before, nginx = pid("origo"), pid("origo-nginx")
+    systemctl("restart", "origo")
+    wait_until(settled)
+    assert pid("origo") != before and pid("origo-nginx") == nginx != 0
+
+
+def test_a_program_comes_back_while_the_daemon_is_down() -> None:
+    systemctl("stop", "origo")
+    nginx = pid("origo-nginx")
+    os.kill(nginx, signal.SIGKILL)
+    wait_until(lambda: pid("origo-nginx") not in (0, nginx))
+    nginx = pid("origo-nginx")
+    systemctl("start", "origo")
+    wait_until(settled)
+    assert pid("origo-nginx") == nginx
+
+
+def test_a_daemon_that_hangs_is_restarted_and_its_programs_do_not_notice() -> None:
+    before, nginx = pid("origo"), pid("origo-nginx")
+    os.kill(before, signal.SIGSTOP)
+    wait_until(lambda: pid("origo") not in (0, before))
+    wait_until(settled)
+    assert pid("origo-nginx") == nginx
+
+
+def test_the_set_up_link_stays_over_a_restart_and_is_for_root_alone() -> None:
+    text = LINK.read_text()
+    assert re.search(r"https://\S+/setup\?ticket=\S+", text) and LINK.stat().st_mode & 0o777 == 0o600
+    systemctl("restart", "origo")
+    wait_until(settled)
+    assert LINK.read_text() == text
+
+
+def test_a_program_that_somebody_stopped_is_started_again() -> None:
+    nginx = pid("origo-nginx")
+    systemctl("stop", "origo-nginx")
+    wait_until(lambda: pid("origo-nginx") not in (0, nginx))
