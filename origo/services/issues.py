@@ -4,7 +4,7 @@ import time
 from collections.abc import Container
 from typing import Any
 
-from origo import model
+from origo import model, supervise
 from origo.errors import NotFound
 from origo.events import Events
 from origo.model import Issue, OperationRow
@@ -35,7 +35,9 @@ def dismiss(core: Core, actor: Actor, id: str) -> None:
 def of_service(events: Events, name: str, sentence: str) -> None:
     """Note that a program which must run has died, or (no sentence) works again."""
     if sentence:
-        raise_(events, f"service/{name}", sentence, remedy="it is started again by itself; see the log folder for why")
+        where = f"`journalctl -u origo-{name}`" if supervise.runs_us() else f"{name}.log in the home's run/services"
+        remedy = f"it is started again by itself; {where} says why"
+        raise_(events, f"service/{name}", sentence, remedy=remedy)
     else:
         end(events, f"service/{name}")
 
