@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.deb import tree
 from tests.appliance.machine import Machine
 from tests.appliance.room import Room
 from tests.house.source import IGNORED, ROOT
@@ -62,6 +63,13 @@ def test_the_same_sources_give_the_same_bytes_wherever_they_lie(package: Path, t
 
 def test_the_package_is_small(package: Path) -> None:
     assert package.stat().st_size <= MOST_BYTES
+
+
+def test_lintian_finds_no_error(package: Path, tmp_path: Path) -> None:
+    shutil.copy(package, tmp_path)
+    command = ["lintian", "--allow-root", "--fail-on=none", package.name]
+    said = tree.run(tree.ready(), tmp_path, command, epoch=MOMENT).splitlines()
+    assert [line for line in said if line.startswith("E:")] == []
 
 
 def test_no_mirror_and_no_folder_of_the_build_is_named_in_it(package: Path, tmp_path: Path) -> None:
@@ -120,7 +128,7 @@ def test_removed_and_installed_again_it_is_the_same_engine(machine: Machine, pac
     before = answers(machine)
     machine.run("apt-get remove -y origo", timeout=600)
     assert machine.attempt("systemctl is-active origo").status != 0
-    assert machine.attempt("pgrep -f /usr/lib/origo").status == 1
+    assert machine.attempt(["pgrep", "-f", "/usr/lib/origo"]).status == 1
     put_in(machine, package)
     assert answers(machine) == before
     assert machine.run("cat /var/lib/origo/witness") == "kept\n"
