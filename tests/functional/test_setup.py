@@ -17,6 +17,7 @@ from tests.functional import kinds
 from tests.functional.api_world import World
 from tests.functional.watching import open_issues
 
+RECIPES = Path(__file__).resolve().parents[2] / "appliance" / "stacks"
 PASSWORD = "correct horse battery"
 ANSWERS = """
 name = "lab"
@@ -68,6 +69,11 @@ def test_it_says_that_it_waits_and_makes_no_pool_before(core: Core, run: Run) ->
     assert not model.Pool.select().exists()
     assert open_issues() == ["this engine is not set up yet"]
     assert json.loads(run("engine", "show", "--json").stdout)["awaits_setup"] is True
+
+
+def test_what_needs_a_pool_says_that_set_up_comes_first(core: Core, run: Run) -> None:
+    error = refusal(run("stacks", "build", str(RECIPES / "hello")))
+    assert (error.message, "origo setup" in error.hint) == ("cannot find pool 0", True)
 
 
 def test_a_file_of_answers_makes_it_a_whole_engine(core: Core, run: Run) -> None:

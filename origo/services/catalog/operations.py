@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from origo.errors import BadInput, Conflict
-from origo.model import CatalogMaster, CatalogStack, Disk, Image, Pool, Stack
+from origo.model import CatalogMaster, CatalogStack, Disk, Image, Stack
 from origo.operations.base import Context, Cost, Lock, Operation, Step
 from origo.services import pools
 from origo.services.access import SYSTEM
@@ -111,7 +111,7 @@ class BuildStack(Operation):
         named = {key: data[key] for key in ("name", "version", "title", "digest")}
         entry = CatalogStack.create(descriptor={}, **named)
         data["entry"] = entry.id
-        pool = Pool.get_by_id(0)
+        pool = pools.find(0)
         for master in data["masters"]:
             name = f"{data['name']}-{data['version']}-{master['members'][0]}-{master['role']}"
             image = image_operations.reserve(name, SYSTEM.id, pool.id, master["size_bytes"], kind="master")

@@ -39,7 +39,8 @@ def find(key: str | int) -> Pool:
     condition = Pool.id == number if (number := listing.number(text)) is not None else Pool.name == text
     pool = Pool.get_or_none(condition)
     if pool is None:
-        raise NotFound(f"cannot find pool {key}")
+        none = "" if Pool.select().exists() else "there is none as long as this engine is not set up: run `origo setup`"
+        raise NotFound(f"cannot find pool {key}", hint=none)
     return pool
 
 

@@ -37,7 +37,7 @@ def seed_place(server: Server) -> Place:
 def system_pool(server: Server) -> Pool:
     """The pool of the server's first disk."""
     disk = Disk.select(Disk, Image).join(Image).where(Disk.server == server).order_by(Disk.position).first()
-    return disk.image.pool if disk else Pool.get_by_id(0)
+    return disk.image.pool if disk else pools.find(0)
 
 
 def _disks(core: Core, server: Server) -> list[DiskSpec]:
