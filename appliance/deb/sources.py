@@ -59,7 +59,7 @@ def download(work: Path) -> None:
 
     It asks where this machine's pip asks; what has no wheel comes as source, and is built in the tree.
     """
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "download", "--require-hashes"]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", "download", "--require-hashes"]
     command += ["--no-deps", "-r", str(LOCK), "--dest", str(work / "wheels"), "--python-version", PYTHON]
     command += ["--implementation", "cp", "--platform", "manylinux2014_x86_64", "--platform", "linux_x86_64"]
     for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none"):
