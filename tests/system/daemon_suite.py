@@ -3,62 +3,21 @@
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.house.source import ROOT
+from tests.system.daemon_world import origo, pid, settled, start, systemctl, wait_until
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.needs("libvirt"), pytest.mark.timeout(120)]
 
-UNIT = Path("/run/systemd/system/origo.service")
 LINK = Path("/run/issue.d/origo.issue")
-ORIGO = str(Path(sys.executable).with_name("origo"))
-WATCHDOG_SECONDS = 10
-
-
-def systemctl(*words: str) -> str:
-    return subprocess.run(["systemctl", *words], capture_output=True, text=True, check=True, timeout=90).stdout
-
-
-def shown(unit: str, name: str) -> str:
-    return systemctl("show", unit, f"--property={name}", "--value").strip()
-
-
-def pid(unit: str) -> int:
-    return int(shown(unit, "MainPID"))
-
-
-def origo(*words: str) -> str:
-    return subprocess.run([ORIGO, *words], capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"it did not happen within {seconds} seconds"
-        time.sleep(0.2)
-
-
-def settled() -> bool:
-    return shown("origo", "StatusText").startswith("ready")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[None]:
-    home = os.environ["ORIGO_HOME"] = "/var/lib/origo-daemon"
-    text = (ROOT / "appliance" / "units" / "origo.service").read_text()
-    text = text.replace("/usr/bin/origo", ORIGO).replace("/var/lib/origo", home).replace("2min", f"{WATCHDOG_SECONDS}")
-    path = f"PATH={os.environ['PATH']}:/usr/sbin:/sbin"
-    UNIT.parent.mkdir(parents=True, exist_ok=True)
-    UNIT.write_text(re.sub(r"Environment=.*", f"Environment={path}", text))
-    systemctl("daemon-reload")
-    systemctl("start", "virtlogd", "libvirtd", "origo")
-    wait_until(settled)
+    start("/var/lib/origo-daemon")
     yield
     systemctl("stop", "origo")
 
@@ -107,3 +66,4 @@ def test_a_program_that_somebody_stopped_is_started_again() -> None:
     nginx = pid("origo-nginx")
     systemctl("stop", "origo-nginx")
     wait_until(lambda: pid("origo-nginx") not in (0, nginx))
+    assert pid("origo-nginx") != nginx
