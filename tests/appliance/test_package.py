@@ -49,7 +49,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def machine(module_room: Room, package: Path) -> Iterator[Machine]:
     made = module_room.machine()
-    made.boot()
+    made.boot(timeout=600)
     put_in(made, package)
     yield made
 
