@@ -81,7 +81,7 @@ class Machine:
 
     # --- on and off
 
-    def boot(self, *, up: bool = True, timeout: float = 240) -> float:
+    def boot(self, *, up: bool = True, timeout: float = 400) -> float:
         """Switch it on, wait until it takes commands and, unless told otherwise, until all is started; the seconds."""
         if self.is_on():
             raise MachineError("cannot boot a machine that is on")
@@ -110,7 +110,7 @@ class Machine:
             self.wait_up(timeout - (time.monotonic() - began))
         return time.monotonic() - began
 
-    def wait_up(self, timeout: float = 240) -> str:
+    def wait_up(self, timeout: float = 400) -> str:
         """Wait until systemd has started all it wanted to: `running`, or `degraded` when a unit failed."""
         return self.wait(lambda: (state := self.state()) in UP and state, "its boot's end", timeout=timeout)
 
@@ -118,7 +118,7 @@ class Machine:
         """What systemd says of the whole system: starting, running, degraded, stopping…"""
         return self.attempt(["systemctl", "is-system-running"], timeout=60).output.strip()
 
-    def reboot(self, timeout: float = 360) -> float:
+    def reboot(self, timeout: float = 600) -> float:
         """Reboot in order, with the kernel that the machine would choose, and wait until it is up; the seconds."""
         began = time.monotonic()
         self._follow_kernel()
@@ -139,7 +139,7 @@ class Machine:
             self._channel.close()
         self._process = self._channel = None
 
-    def power_cut(self, *, up: bool = True, timeout: float = 240) -> float:
+    def power_cut(self, *, up: bool = True, timeout: float = 400) -> float:
         """Pull the plug and switch it on again; the seconds until it is up."""
         self.power_off()
         return self.boot(up=up, timeout=timeout)

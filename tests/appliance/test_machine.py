@@ -18,10 +18,12 @@ def machine(module_room: Room) -> Machine:
 @pytest.fixture(scope="module")
 def neighbours(module_room: Room) -> Iterator[dict[str, Machine]]:
     made = {}
-    for number, name in enumerate(("one", "two"), start=1):
+    for name in ("one", "two"):
         made[name] = module_room.machine(name, switch=module_room.switch(), memory_mb=2048)
-        made[name].boot()
-        made[name].run(f"ip link set enp0s17 up; ip address add 172.30.0.{number}/24 dev enp0s17")
+        made[name].boot(up=False)
+    for number, machine in enumerate(made.values(), start=1):
+        machine.wait_up()
+        machine.run(f"ip link set enp0s17 up; ip address add 172.30.0.{number}/24 dev enp0s17")
     yield made
     for one in made.values():
         one.power_off()

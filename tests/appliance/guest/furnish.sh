@@ -38,5 +38,8 @@ ExecStartPre=/bin/sh -c '[ -e /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -
 ExecStartPre=/usr/sbin/sshd -t
 END
 
+# What a first boot would make anew (the linker's cache, the journal's catalogue) was made with the packages.
+touch -r "$tree/usr" "$tree/etc/.updated" "$tree/var/.updated"
+
 # Where the packages came from is this machine's business, and so is a password for it.
 rm -f "$tree"/etc/apt/sources.list.d/* "$tree/etc/apt/sources.list"

@@ -106,6 +106,10 @@ def put(path: Path, data: bytes, mode: int) -> None:
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
     half.rename(path)
+    # Until its folder is on the disk, a power cut takes the name back.
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 if __name__ == "__main__":
