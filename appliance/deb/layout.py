@@ -20,6 +20,8 @@ def lay(root: Path, *, version: str, moment: int, relations: tuple[list[str], li
     _copy(HERE / "appliance.toml", root / "usr/share/origo/appliance.toml")
     for unit in sorted((ROOT / "appliance" / "units").glob("*.*")):
         _copy(unit, root / "usr/lib/systemd/system" / unit.name)
+    _copy(HERE / "bound-zfs-cache", root / "usr/lib/origo/bound-zfs-cache")
+    (root / "usr/lib/origo/bound-zfs-cache").chmod(0o755)
     _copy(HERE / "lintian-overrides", root / "usr/share/lintian/overrides/origo")
     _copy(HERE / "tmpfiles.conf", root / "usr/lib/tmpfiles.d/origo.conf")
     _write(root / "usr/share/man/man1/origo.1", manual.page(version, moment))

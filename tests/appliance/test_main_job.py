@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from origo.host.local import LocalHost
+from origo.services.catalog.build_sources import sources_for
 from tests.appliance.machine import Machine
 from tests.appliance.room import Room
 from tests.appliance.test_package import MOMENT, answers, build, put_in
+from tests.appliance.tree import SUITE
 from tests.house.source import ROOT
 
 GIB = 1 << 30
@@ -77,10 +80,13 @@ class Site:
 @pytest.fixture(scope="module")
 def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
+    package = build(ROOT, folder, MOMENT)
     machine = module_room.machine(disks={"a": 4 * GIB, "b": 4 * GIB}, forward=[443], egress=True)
     machine.boot()
-    put_in(machine, build(ROOT, folder, MOMENT))
+    put_in(machine, package)
     answers(machine)
+    (folder / "debian.sources").write_text(sources_for(LocalHost(), SUITE))
+    machine.put(folder / "debian.sources", "/etc/apt/sources.list.d/debian.sources")
     (folder / "answers.toml").write_text(ANSWERS)
     machine.put(folder / "answers.toml", "/root/answers.toml")
     yield Site(machine, folder)
@@ -99,6 +105,11 @@ def test_one_command_with_answers_sets_the_engine_up(site: Site) -> None:
     assert "mirror-0" in site.machine.run("zpool status origo-0")
     assert [issue["sentence"] for issue in json.loads(site.machine.run("origo issues list --json"))] == []
     (site.folder / "authority.crt").write_bytes(site.machine.get("/var/lib/origo/keys/front/authority.crt"))
+
+
+def test_the_cache_of_zfs_leaves_the_memory_to_guests(site: Site) -> None:
+    kib = int(site.machine.run("awk '/^MemTotal:/ { print $2 }' /proc/meminfo"))
+    assert int(site.machine.run("cat /sys/module/zfs/parameters/zfs_arc_max")) == kib // 8 * 1024
 
 
 def test_a_stack_runs_under_kvm(site: Site) -> None:
