@@ -77,7 +77,7 @@ class App:
         end_programs, guests = guests and not ending, guests or ending
         patience = SETTLE_SECONDS + STOP_SECONDS + (self.core.config["shutdown_seconds"] if guests else 0)
         if again:
-            notify.status("starting anew")
+            notify.tell("WATCHDOG=1", "STATUS=starting anew")
         else:
             notify.stopping("shutting servers down" if guests else "stopping; servers run on", patience)
         self.follower.stopping = guests

@@ -12,7 +12,8 @@ from origo.contracts import Lack
 from origo.errors import CommandFailed, NotFound, OrigoError, Unavailable
 from origo.host import Host
 
-SECONDS = 10
+SECONDS = 30
+"""How long the trial guest may take: a machine that has just booted is busy, and the answer holds for that boot."""
 EXITED = 0x21
 """What QEMU ends with when the guest writes 0x10 to its exit port."""
 
