@@ -100,7 +100,7 @@ class Child(Service):
 
 def _manner(daemon: daemons.Daemon) -> str:
     """How it ended, which only a parent is told."""
-    code = daemon.child.returncode if daemon.child else None
+    code = daemon.child.poll() if daemon.child else None
     if code is None:
         return "ended"
     return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"

@@ -22,7 +22,8 @@ from origo.services.servers import operations as servers
 from origo.services.stacks import operations as stacks
 from origo.testing import forks, matrix
 from origo.testing.proof import Scenario, prove
-from tests.functional.kinds import BURNT, MINE, SIZE, image, run, server, wanted_server, wanted_stack
+from tests.functional.kinds import MINE, SIZE, image, run, server, wanted_server, wanted_stack
+from tests.functional.scenarios import BURNT
 from tests.system.real_world import Machine
 
 pytestmark = [pytest.mark.needs("libvirt"), pytest.mark.needs("iptables"), pytest.mark.timeout(900)]
