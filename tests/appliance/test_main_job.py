@@ -47,7 +47,8 @@ class Site:
         """What the engine's front answers to a browser that trusts the engine's authority and keeps its cookies."""
         port = self.machine.ports[443]
         host = re.sub(r"https://([^/]+).*", r"\1", url)
-        hosts = [f"--resolve={name}:{port}:127.0.0.1" for name in {host, f"origo.{DOMAIN}", self.stack()["host"]}]
+        names = {host, f"origo.{DOMAIN}", self.stack()["host"]}
+        hosts = [word for name in names for word in ("--resolve", f"{name}:{port}:127.0.0.1")]
         jar, authority = str(self.folder / "cookies"), str(self.folder / "authority.crt")
         base = ["curl", "-sS", "--max-time", "60", "-L", "--cacert", authority, "-c", jar, "-b", jar, *hosts]
         ended = subprocess.run(

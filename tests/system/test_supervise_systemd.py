@@ -47,7 +47,8 @@ def kept() -> Iterator[Path]:
 
 def test_servers_shut_down_before_the_machine_does_and_come_back_with_it(kept: Path) -> None:
     run("tests/system/life_suite.py::test_a_server_runs", kept=kept)
-    words = (kept / "journal").read_text().splitlines()
+    journal = ["journalctl", "--directory", kept / "journal", "--output=cat"]
+    words = subprocess.run(journal, capture_output=True, text=True, check=True).stdout.splitlines()
     asked = next(number for number, line in enumerate(words) if "waiting for one to shut down" in line)
     stopped = next(number for number, line in enumerate(words) if "Stopped origo.service" in line)
     others = [
