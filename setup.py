@@ -17,8 +17,9 @@ setup(
     ],
     package_dir={"origo_plugins": "plugins"},
     package_data={
-        "": ["*.toml", "*.html", "*.css", "*.conf", "*.md"],
+        "": ["*.toml", "*.conf", "*.md"],
         "origo.services.catalog": ["guest/*.sh", "full/*"],
+        "origo.web.pages": ["templates/*"],
     },
     install_requires=[
         "bottle>=0.13,<0.14",
