@@ -20,8 +20,7 @@ def lay(root: Path, *, version: str, moment: int, relations: tuple[list[str], li
     _copy(HERE / "appliance.toml", root / "usr/share/origo/appliance.toml")
     for unit in sorted((ROOT / "appliance" / "units").glob("*.*")):
         _copy(unit, root / "usr/lib/systemd/system" / unit.name)
-    _copy(HERE / "bound-zfs-cache", root / "usr/lib/origo/bound-zfs-cache")
-    (root / "usr/lib/origo/bound-zfs-cache").chmod(0o755)
+    _copy(HERE / "bound-zfs-cache", root / "usr/lib/origo/bound-zfs-cache", mode=0o755)
     _copy(HERE / "lintian-overrides", root / "usr/share/lintian/overrides/origo")
     _copy(HERE / "tmpfiles.conf", root / "usr/lib/tmpfiles.d/origo.conf")
     _write(root / "usr/share/man/man1/origo.1", manual.page(version, moment))
@@ -40,15 +39,14 @@ def _control(root: Path, version: str, relations: tuple[list[str], list[str]]) -
     _write(root / "DEBIAN/control", control.control(version, size, *relations))
     _copy(HERE / "templates", root / "DEBIAN/templates")
     for name in SCRIPTS:
-        _copy(HERE / name, root / "DEBIAN" / name)
-        (root / "DEBIAN" / name).chmod(0o755)
+        _copy(HERE / name, root / "DEBIAN" / name, mode=0o755)
     (root / "DEBIAN").chmod(0o755)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, *, mode: int = 0o644) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-    target.chmod(0o644)
+    target.chmod(mode)
 
 
 def _write(target: Path, text: str) -> None:

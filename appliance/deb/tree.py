@@ -1,17 +1,14 @@
 """The tree that the package is built in: the target's Debian with its compilers, kept by what it is made of."""
 
-import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from origo.host.local import LocalHost
-from origo.services.catalog import build_sources
+from origo.services.catalog import build_sources, build_work
 
 SUITE = "trixie"
 KEPT = Path("/var/cache/origo/deb")
@@ -40,7 +37,7 @@ def ready(*, suite: str = SUITE) -> Path:
     """The tree, made by mmdebstrap from the machine's own package sources where it is not kept yet."""
     ingredients = json.dumps([suite, PACKAGES, WORK, HOME]).encode()
     target = KEPT / hashlib.sha256(ingredients).hexdigest()[:32]
-    with _alone():
+    with build_work.alone(KEPT):
         if target.exists():
             return target
         half = KEPT / "half"
@@ -75,15 +72,3 @@ def run(tree: Path, work: Path, argv: Sequence[str], *, epoch: int, home: Path |
         [*sandbox, *argv], check=True, timeout=3600, stdout=subprocess.PIPE, text=True, env=environment
     )
     return ended.stdout
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One at a time: a second build waits for the tree that the first makes."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    lock = os.open(KEPT / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from origo.services.catalog import build_work
 from tests.appliance.machine import Machine
 from tests.appliance.switch import Switch
-from tests.appliance.tree import CACHE, alone, image
+from tests.appliance.tree import CACHE, image
 
 RUNS = CACHE / "runs"
 
@@ -20,7 +21,7 @@ class Room:
     def __init__(self) -> None:
         self.image = image()
         RUNS.mkdir(parents=True, exist_ok=True)
-        with alone(CACHE / "lock"):
+        with build_work.alone(CACHE):
             _sweep()
             self.folder = Path(tempfile.mkdtemp(dir=RUNS))
             self._held = (self.folder / "lock").open("w")

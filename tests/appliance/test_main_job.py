@@ -13,8 +13,8 @@ import pytest
 from origo.host.local import LocalHost
 from origo.services.catalog.build_sources import sources_for
 from tests.appliance.machine import Machine
+from tests.appliance.package import MOMENT, answers, build, put_in
 from tests.appliance.room import Room
-from tests.appliance.test_package import MOMENT, answers, build, put_in
 from tests.appliance.tree import SUITE
 from tests.house.source import ROOT
 

@@ -1,11 +1,8 @@
 """The package on a Debian 13 machine: what apt installs runs, what apt removes leaves everything that people keep."""
 
-import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,32 +10,11 @@ import pytest
 
 from appliance.deb import tree
 from tests.appliance.machine import Machine
+from tests.appliance.package import MOMENT, answers, build, put_in
 from tests.appliance.room import Room
 from tests.house.source import IGNORED, ROOT
 
 MOST_BYTES = 60_000_000
-MOMENT = 1_800_000_000
-
-
-def build(root: Path, out: Path, moment: int) -> Path:
-    """The package of the sources in `root`, as of that moment."""
-    environment = {**os.environ, "PYTHONPATH": str(root), "SOURCE_DATE_EPOCH": str(moment)}
-    command = [sys.executable, "-m", "appliance.deb", "--out", str(out)]
-    ended = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return out / Path(ended.stdout.strip()).name
-
-
-def put_in(machine: Machine, package: Path) -> str:
-    """Let apt install the package; its words."""
-    machine.put(package, f"/var/tmp/{package.name}")
-    return machine.run(f"apt-get install -y /var/tmp/{package.name} 2>&1", timeout=600)
-
-
-def answers(machine: Machine) -> dict[str, object]:
-    """The engine, as it tells of itself once it does."""
-    machine.wait(lambda: machine.attempt("origo engine show --json").status == 0, "an answer of the engine")
-    found: dict[str, object] = json.loads(machine.run("origo engine show --json"))
-    return found
 
 
 @pytest.fixture(scope="module")

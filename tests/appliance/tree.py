@@ -1,7 +1,5 @@
 """The disk of a Debian 13 machine with its kernel and ZFS module, built once and kept by what it is made of."""
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -10,12 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from origo.host import LocalHost
-from origo.services.catalog import build_sources
+from origo.services.catalog import build_sources, build_work
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = Path(__file__).resolve().parent / "guest"
@@ -73,8 +70,7 @@ def image() -> Image:
     """The disk, its kernel and initrd; about ten minutes of building when they are not there yet."""
     if os.geteuid() != 0:
         raise PermissionError("cannot build a machine's disk as an ordinary user; run it as root (sudo)")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with alone(CACHE / "lock"):
+    with build_work.alone(CACHE):
         tree = CACHE / f"{_digest(MAKE_TREE)}.tar"
         files = {path.name: path.read_text() for path in sorted(GUEST.iterdir()) if path.is_file()}
         folder = CACHE / _digest([MAKE_TREE, MAKE_DISK, SIZE, files])
@@ -137,14 +133,6 @@ def _forget() -> None:
         for path in found[KEPT:]:
             if time.time() - path.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """One builder at a time; the others wait and find what it made."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _digest(ingredients: object) -> str:

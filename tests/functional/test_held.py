@@ -11,7 +11,7 @@ from origo.operations.core import Core
 from origo.services import nodes
 from origo.services.servers import held, states
 from tests.functional import kinds
-from tests.functional.test_pools import Shelf, room
+from tests.functional.shelf import Shelf, room
 from tests.functional.watching import eventually, open_issues
 
 TOTAL = 1 << 40

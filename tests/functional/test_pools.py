@@ -2,38 +2,23 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from origo import model
-from origo.contracts import PoolUsage
 from origo.contracts.storage import PoolSpec
-from origo.host import Host
 from origo.operations.core import Core
 from origo.services import engine
 from origo.services.access import SYSTEM
 from origo.services.images import operations as images
 from origo.services.pools import keeping
 from origo.services.stacks import operations as stacks
-from origo.testing.fake_storage import FakeStorage
 from tests.functional import kinds
+from tests.functional.shelf import Shelf, room
 from tests.functional.watching import eventually, open_issues
-
-
-class Shelf(FakeStorage):
-    """Pools whose troubles are files beside them, and whose room is what a file says."""
-
-    def __init__(self, host: Host, options: Mapping[str, str]) -> None:
-        world = Path(str(model.database.obj.database)).parent / "world"
-        super().__init__(host, {"world": str(world)})
-
-    def usage(self, pool: PoolSpec) -> PoolUsage:
-        usage = super().usage(pool)
-        total, free = (int(word) for word in (self.world / "room").read_text().split())
-        return PoolUsage(total, free, usage.health, usage.sentence)
 
 
 @pytest.fixture
@@ -52,10 +37,6 @@ def core(empty: Core) -> Core:
     kinds.furnish(empty)
     empty.operations.start()
     return empty
-
-
-def room(core: Core, total: int, free: int) -> None:
-    Path(core.config.path("world", "room")).write_text(f"{total} {free}")
 
 
 def test_the_first_pool_is_made_as_the_settings_say(empty: Core) -> None:

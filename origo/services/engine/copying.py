@@ -6,7 +6,6 @@ import re
 import tarfile
 import time
 from pathlib import Path
-from typing import Any
 
 from origo import config, home, model
 from origo.contracts import Place, PoolSpec, Storage
@@ -16,6 +15,7 @@ from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
 from origo.secrets import recovery
 from origo.services import pools
+from origo.services.pools.operations import described, where
 
 AREA = "engine"
 PATTERN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}\.backup")
@@ -105,7 +105,7 @@ class ForgetOld(Step):
         """Never asked for: the step before is the commit point."""
 
     def _old(self, ctx: Context) -> list[str]:
-        driver, pool = _where(ctx)
+        driver, pool = where(ctx)
         return names(driver, pool)[KEPT:]
 
 
@@ -123,7 +123,7 @@ class BackUpEngine(Operation):
             )
         if pool.state != "ready":
             raise Conflict(f"cannot back the engine up: pool {pool.name} is {pool.state}")
-        ctx.data |= {"pool": _described(pool), "recovery": public}
+        ctx.data |= {"pool": described(pool), "recovery": public}
         begun = time.strftime(TIME, time.gmtime(ctx.args["begun"]))
         ctx.data["name"] = f"{begun}-{model.new_id()[:8]}.backup"
 
@@ -146,7 +146,7 @@ class OpenPool(Step):
         return [f"pool {ctx.data['pool']['id']} at {ctx.data['pool']['path']}"]
 
     def do(self, ctx: Context) -> None:
-        driver, pool = _where(ctx)
+        driver, pool = where(ctx)
         driver.open(pool)
 
     def undo(self, ctx: Context) -> None:
@@ -162,7 +162,7 @@ class StageBackup(Step):
         return [f"folder {ctx.core.config.path(home.STAGED)}", "the engine starts anew; servers run on"]
 
     def do(self, ctx: Context) -> None:
-        driver, pool = _where(ctx)
+        driver, pool = where(ctx)
         name = ctx.args["name"] or next(iter(names(driver, pool)), "")
         if not name:
             raise NotFound(f"cannot find a backup of an engine in pool {pool.name}")
@@ -183,7 +183,7 @@ class RestoreEngine(Operation):
     def prepare(self, ctx: Context) -> None:
         recovery.check(ctx.core.secrets.unseal(ctx.args["key"]))
         if ctx.args["lost"] is None:
-            ctx.data["pool"] = _described(pools.find(ctx.args["pool"]))
+            ctx.data["pool"] = described(pools.find(ctx.args["pool"]))
             return
         if Pool.select().exists():
             raise Conflict(
@@ -204,16 +204,6 @@ class RestoreEngine(Operation):
         return [*([OpenPool()] if ctx.args["lost"] else []), StageBackup()]
 
 
-def _described(pool: Pool) -> dict[str, Any]:
-    return {"id": pool.id, "name": pool.name, "path": pool.path, "driver": pool.driver, "options": pool.options}
-
-
-def _where(ctx: Context) -> tuple[Storage, PoolSpec]:
-    pool = ctx.data["pool"]
-    driver = ctx.core.drivers.storage(pool["driver"], ctx.core.local, pool["options"])
-    return driver, PoolSpec(id=pool["id"], name=pool["name"], path=pool["path"], options=pool["options"])
-
-
 def _path(ctx: Context, name: str) -> str:
-    driver, pool = _where(ctx)
+    driver, pool = where(ctx)
     return driver.place(pool, Place(AREA, name))

@@ -10,9 +10,7 @@ from origo.model import EngineRow, Pool, User, new_id
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.services import issues, pools
 from origo.services.images import folders
-from origo.services.pools.operations import MakePool
-from origo.services.pools.operations import check as check_pool
-from origo.services.pools.operations import reserve as reserve_pool
+from origo.services.pools import operations as pool_operations
 
 AWAITED = "engine/setup"
 """The key of the issue that the engine is not set up."""
@@ -69,7 +67,7 @@ class SetUp(Operation):
 
     def look(self, ctx: Context) -> None:
         storage = ctx.args["storage"]
-        check_pool(ctx.core, pools.FIRST, storage["driver"], storage["options"])
+        pool_operations.check(ctx.core, pools.FIRST, storage["driver"], storage["options"])
 
     def prepare(self, ctx: Context) -> None:
         if EngineRow.get().set_up is not None or Pool.get_or_none(Pool.id == 0) is not None:
@@ -85,7 +83,7 @@ class SetUp(Operation):
             )
         storage = ctx.args["storage"]
         path = ctx.core.config.path("pools", "0")
-        reserve_pool(ctx, 0, pools.FIRST, path, storage["driver"], storage["options"])
+        pool_operations.reserve(ctx, 0, pools.FIRST, path, storage["driver"], storage["options"])
         if ctx.args["administrator"]:
             ctx.data["user"] = self._reserve_user(ctx.args["administrator"]["name"])
 
@@ -109,7 +107,7 @@ class SetUp(Operation):
         return [Lock("engine"), Lock("pool/0")]
 
     def steps(self, ctx: Context) -> list[Step]:
-        return [MakePool(), *([MakeFolder()] if "user" in ctx.data else []), WriteSettings()]
+        return [pool_operations.MakePool(), *([MakeFolder()] if "user" in ctx.data else []), WriteSettings()]
 
     def finish(self, ctx: Context) -> None:
         args, core = ctx.args, ctx.core

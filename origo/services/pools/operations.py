@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from origo.contracts import PoolSpec, Storage
 from origo.errors import BadInput, Conflict
@@ -22,18 +23,20 @@ def check(core: Core, name: str, driver: str, options: Mapping[str, str]) -> Non
 
 def reserve(ctx: Context, id: int, name: str, path: str, driver: str, options: Mapping[str, str]) -> None:
     """The row of a pool that `MakePool` is to make, and what that needs to know."""
-    Pool.create(id=id, name=name, driver=driver, path=path, options=options, created=time.time())
-    ctx.data["pool"] = {"id": id, "name": name, "path": path, "driver": driver, "options": options}
+    pool = Pool.create(id=id, name=name, driver=driver, path=path, options=options, created=time.time())
+    ctx.data["pool"] = described(pool)
 
 
-def _driver(ctx: Context) -> Storage:
+def described(pool: Pool) -> dict[str, Any]:
+    """What the steps of an operation need to know of a pool, for its `data["pool"]`."""
+    return {"id": pool.id, "name": pool.name, "path": pool.path, "driver": pool.driver, "options": pool.options}
+
+
+def where(ctx: Context) -> tuple[Storage, PoolSpec]:
+    """The pool in an operation's `data["pool"]`, and its driver."""
     pool = ctx.data["pool"]
-    return ctx.core.drivers.storage(pool["driver"], ctx.core.local, pool["options"])
-
-
-def _spec(ctx: Context) -> PoolSpec:
-    pool = ctx.data["pool"]
-    return PoolSpec(id=pool["id"], name=pool["name"], path=pool["path"], options=pool["options"])
+    driver = ctx.core.drivers.storage(pool["driver"], ctx.core.local, pool["options"])
+    return driver, PoolSpec(id=pool["id"], name=pool["name"], path=pool["path"], options=pool["options"])
 
 
 class MakePool(Step):
@@ -42,13 +45,16 @@ class MakePool(Step):
     name = "make the pool"
 
     def plan(self, ctx: Context) -> list[str]:
-        return _driver(ctx).render(_spec(ctx)).splitlines()
+        driver, pool = where(ctx)
+        return driver.render(pool).splitlines()
 
     def do(self, ctx: Context) -> None:
-        _driver(ctx).create(_spec(ctx))
+        driver, pool = where(ctx)
+        driver.create(pool)
 
     def undo(self, ctx: Context) -> None:
-        _driver(ctx).destroy(_spec(ctx))
+        driver, pool = where(ctx)
+        driver.destroy(pool)
 
 
 class CreatePool(Operation):
