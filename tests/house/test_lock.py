@@ -1,5 +1,6 @@
 """The two locks agree: what runs at a user's is exactly what the core imports, in the versions that were tested."""
 
+import ast
 import re
 from importlib import metadata
 from pathlib import Path
@@ -21,10 +22,17 @@ def pins(path: Path) -> dict[str, tuple[str, frozenset[str]]]:
     }
 
 
+def asked() -> list[str]:
+    """What this setup.py says, whichever one was installed last."""
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    (found,) = (node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "install_requires")
+    return list(ast.literal_eval(found.value))
+
+
 def needed(python: str) -> set[str]:
     """What setup.py asks for and all that those need in turn, on that Python."""
     found: set[str] = set()
-    waiting = [text for text in metadata.requires("origo") or [] if "extra ==" not in text]
+    waiting = asked()
     while waiting:
         wanted = Requirement(waiting.pop())
         name = canonicalize_name(wanted.name)
