@@ -60,6 +60,7 @@ class App:
         `again` is called when this one is to stop and another to start in its place, since the engine was restored.
         """
         self._again = again
+        power.after_boot(self.core)
         self.web.start()
         notify.ready("restoring servers")
         self.watchdog.start()

@@ -157,6 +157,15 @@ def test_after_a_boot_of_the_machine_every_server_is_started_again(core: Core) -
     assert after(core, *started()) == ["done"]
 
 
+def test_after_a_boot_of_the_machine_no_server_counts_as_on_until_it_is(core: Core) -> None:
+    daemon_starts(core)
+    power.after_boot(core)
+    assert only().power == "running"
+    Node.update(boot="another").execute()
+    power.after_boot(core)
+    assert (only().power, only().desired) == ("stopped", "running")
+
+
 def test_a_guest_that_the_engine_shut_down_is_started_again_and_has_no_wish_of_its_own(core: Core) -> None:
     daemon_starts(core)
     Path(core.config.path("hypervisor", "deaf")).unlink()

@@ -168,6 +168,19 @@ class Follower:
             _log.warning("cannot take back the addresses of a server", server=server, error=error.message)
 
 
+def after_boot(core: Core) -> None:
+    """Where this machine has booted since its servers were followed last, they are all off until they are started.
+
+    Said before anybody can ask: at the address of a guest that is not on yet there may be a stranger.
+    """
+    node = Node.get(Node.address == "")
+    if node.boot in ("", shutdowns.ENDING, nodes.boot(core, node)):
+        return
+    off = (Power.STOPPED, Power.CRASHED)
+    for server in list(Server.select(Server.id).where((Server.node == node) & Server.power.not_in(off))):
+        states.record(core, server.id, Power.STOPPED)
+
+
 def running() -> int:
     """How many servers run."""
     return Server.select().where(Server.power == "running").count()

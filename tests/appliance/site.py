@@ -1,0 +1,116 @@
+"""A site as tests have it: a machine with the package, set up on mirrored disks, as somebody outside sees it."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from origo.host.local import LocalHost
+from origo.services.catalog.build_sources import sources_for
+from tests.appliance.machine import Machine
+from tests.appliance.package import MOMENT, answers, build, put_in
+from tests.appliance.room import Room
+from tests.appliance.tree import SUITE
+from tests.house.source import ROOT
+
+GIB = 1 << 30
+DOMAIN = "lab.test"
+PASSWORD = "correct horse battery"
+ANSWERS = f"""
+name = "lab"
+domain = "{DOMAIN}"
+
+[administrator]
+name = "anna"
+password = "{PASSWORD}"
+
+[storage]
+driver = "storage_zfs"
+devices = ["/dev/disk/by-id/virtio-a", "/dev/disk/by-id/virtio-b"]
+"""
+
+
+@dataclass
+class Site:
+    """A machine with an engine, and a browser outside that trusts its authority and keeps its cookies."""
+
+    machine: Machine
+    folder: Path
+    package: Path
+    key: str = ""
+
+    def set_up(self) -> str:
+        """Set the engine up by a file of answers; what the command said."""
+        said = self.machine.run("origo setup --answers /root/answers.toml", timeout=300)
+        self.key = re.search(r"recovery key: (\S+)", said)[1]  # type: ignore[index]
+        self.trust()
+        return said
+
+    def trust(self) -> None:
+        """The browser believes the engine's authority from now on."""
+        (self.folder / "authority.crt").write_bytes(self.machine.get("/var/lib/origo/keys/front/authority.crt"))
+
+    def origo(self, command: str, timeout: float = 120) -> Any:
+        """What `origo COMMAND --json` tells, in the machine."""
+        return json.loads(self.machine.run(f"origo {command} --json", timeout=timeout))
+
+    def hello(self) -> None:
+        """Build and install the stack hello, and wait for its page."""
+        self.machine.run("modprobe kvm_amd || true")
+        self.machine.run("origo stacks build /usr/share/origo/stacks/hello", timeout=600)
+        self.machine.run("origo stacks install hello", timeout=300)
+        self.wait_page()
+
+    def wait_page(self, timeout: float = 300) -> None:
+        """Wait until the engine says that the stack's page answers."""
+        self.machine.wait(lambda: self.stack().get("reachable"), "the stack's page", timeout=timeout)
+
+    def stack(self) -> dict[str, Any]:
+        """The stack hello, as the engine tells of it; without any, a host that nobody has."""
+        found = self.machine.attempt("origo stacks show hello --json")
+        return json.loads(found.output) if found.status == 0 else {"host": f"none.origo.{DOMAIN}"}
+
+    def curl(self, url: str, *options: str) -> str:
+        """What the engine's front answers to the browser."""
+        port = self.machine.ports[443]
+        host = re.sub(r"https://([^/]+).*", r"\1", url)
+        names = {host, f"origo.{DOMAIN}", self.stack()["host"]}
+        hosts = [word for name in names for word in ("--resolve", f"{name}:{port}:127.0.0.1")]
+        jar, authority = str(self.folder / "cookies"), str(self.folder / "authority.crt")
+        base = ["curl", "-sS", "--max-time", "60", "-L", "--cacert", authority, "-c", jar, "-b", jar, *hosts]
+        ended = subprocess.run(
+            [*base, *options, url.replace(host, f"{host}:{port}", 1)], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def log_in(self) -> str:
+        """Log in as the administrator; the page that one comes to."""
+        origin = f"https://origo.{DOMAIN}"
+        form = ["--data-urlencode", "name=anna", "--data-urlencode", f"password={PASSWORD}"]
+        return self.curl(f"{origin}/login", *form, "-H", f"Origin: {origin}:{self.machine.ports[443]}")
+
+    def counter(self) -> int:
+        """How many visits the stack's page says it had, seen through the engine's page."""
+        label = self.stack()["host"].partition(".")[0]
+        text = self.curl(f"https://origo.{DOMAIN}/enter/{label}")
+        found = re.search(r'id="count">(\d+)<', text)
+        assert found, text
+        return int(found[1])
+
+
+@contextmanager
+def installed(room: Room, folder: Path) -> Iterator[Site]:
+    """A machine with two empty disks on which the package was just installed, and answers for its set-up."""
+    package = build(ROOT, folder, MOMENT)
+    machine = room.machine(disks={"a": 4 * GIB, "b": 4 * GIB}, forward=[443], egress=True)
+    machine.boot()
+    put_in(machine, package)
+    answers(machine)
+    machine.put(sources_for(LocalHost(), SUITE), "/etc/apt/sources.list.d/debian.sources")
+    machine.put(ANSWERS, "/root/answers.toml")
+    yield Site(machine, folder, package)
