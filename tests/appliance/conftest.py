@@ -17,3 +17,7 @@ def room() -> Iterator[Room]:
 def module_room() -> Iterator[Room]:
     with Room() as made:
         yield made
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cuts", type=int, default=3, help="how many power cuts the test of them makes")

@@ -40,8 +40,8 @@ class Ended:
 class Machine:
     """One machine with a system disk of its own on top of the image (or of `base`, another machine's disk).
 
-    Disks are named; inside they are /dev/disk/by-id/virtio-NAME. `disks`, `cards` and `options` may be changed while
-    it is off. Several threads may talk to it at once, but the one that boots it must live as long as it.
+    Disks are named; inside they are /dev/disk/by-id/virtio-NAME. `disks`, `cards`, `options` and `command_line` may be
+    changed while it is off. Several threads may talk to it at once, but the one that boots it must live as long as it.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Machine:
         folder.mkdir(parents=True)
         self.folder = folder
         self.memory_mb, self.cpus = memory_mb, cpus
-        self.kernel, self.initrd = image.kernel, image.initrd
+        self.kernel, self.initrd, self.command_line = image.kernel, image.initrd, COMMAND_LINE
         self.ports = {port: _free_port() for port in forward}
         outer = f"user,id=outer,net={OUTER_RANGE},restrict={'off' if egress else 'on'}"
         outer += "".join(f",hostfwd=tcp:127.0.0.1:{mine}-:{theirs}" for theirs, mine in self.ports.items())
@@ -239,7 +239,7 @@ class Machine:
         folder = self.folder
         argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35"]
         argv += ["-accel", "tcg", "-cpu", "max", "-smp", str(self.cpus), "-m", str(self.memory_mb)]
-        argv += ["-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", COMMAND_LINE]
+        argv += ["-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", self.command_line]
         argv += ["-chardev", f"socket,id=tty,path={folder}/console,server=on,wait=off,logfile={folder}/console.log"]
         argv[-1] += ",logappend=on"
         argv += ["-serial", "chardev:tty", "-monitor", f"unix:{folder}/monitor,server=on,wait=off"]

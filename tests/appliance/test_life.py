@@ -1,0 +1,136 @@
+"""What happens to machines in their lives: the engine comes up all the same, says what is missing, and recovers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.appliance.room import Room
+from tests.appliance.site import GIB, Site, installed
+
+LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
+MODULE = "/lib/modules/$(uname -r)/updates/dkms/zfs.ko*"
+GUEST = "10.1.0.10"
+
+
+@pytest.fixture(scope="module")
+def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with installed(module_room, tmp_path_factory.mktemp("site")) as made:
+        made.set_up()
+        made.hello()
+        made.log_in()
+        yield made
+
+
+def issues(site: Site) -> str:
+    """The sentences of all issues, a line each."""
+    return "\n".join(f"{one['sentence']} ({one['remedy']})" for one in site.origo("issues list"))
+
+
+def says(site: Site, word: str) -> str:
+    """Wait until an issue has that word; all of them."""
+    site.machine.wait(lambda: word in issues(site), f"an issue with {word!r}", timeout=120)
+    return issues(site)
+
+
+def is_well(site: Site) -> None:
+    """Wait until no issue is open and the stack's page is seen from outside, with all its visits."""
+    site.wait_page()
+    site.machine.wait(lambda: issues(site) == "", "the end of all issues", timeout=180)
+    assert site.counter() < site.counter()
+
+
+def comes_up(site: Site) -> None:
+    """Wait until the engine answers after a boot."""
+    site.machine.wait(lambda: site.machine.attempt("origo engine show").status == 0, "the engine", timeout=200)
+
+
+def test_programs_that_are_killed_are_there_again(site: Site) -> None:
+    site.machine.run("systemctl kill -s KILL origo-nginx libvirtd")
+    is_well(site)
+
+
+def test_a_clock_that_jumps_ahead_and_back_costs_nothing(site: Site) -> None:
+    machine, before = site.machine, site.counter()
+    machine.run("timedatectl set-ntp false; date -s '+400 days'")
+    site.wait_page()
+    machine.run("origo images create later 16M && origo images delete later")
+    machine.run("date -s '-400 days'; timedatectl set-ntp true")
+    is_well(site)
+    assert before < site.counter()
+
+
+def test_a_full_root_disk_stops_no_server_and_refuses_changes_with_a_sentence(site: Site) -> None:
+    machine = site.machine
+    machine.run("fallocate -l $(df --output=avail -B1 / | tail -1) /var/filler; dd if=/dev/zero of=/var/rest || true")
+    machine.run("origo stacks list && origo servers list")
+    refused = machine.attempt("origo images create more 16M")
+    assert refused.status == 1 and "cannot" in refused.errors and "Traceback" not in refused.errors
+    assert site.counter() < site.counter()
+    machine.run("systemctl restart origo")
+    comes_up(site)
+    machine.run("rm /var/filler /var/rest")
+    machine.run("origo images create more 16M && origo images delete more")
+    is_well(site)
+
+
+def test_a_server_on_a_full_pool_stands_still_and_goes_on_when_there_is_room(site: Site) -> None:
+    machine, before = site.machine, site.counter()
+    machine.run("zfs create -o mountpoint=none origo-0/hoard")
+    machine.run("zfs set reservation=$(zfs get -Hpo value available origo-0) origo-0/hoard")
+    visit = f"curl -s -m 2 http://{GUEST}/ >/dev/null || true; virsh list | grep -q paused && exit"
+    machine.run(f"for n in $(seq 400); do {visit}; done; exit 1", timeout=600)
+    assert "hello" in says(site, "stands still")
+    machine.run("zfs destroy origo-0/hoard")
+    is_well(site)
+    assert before < site.counter()
+
+
+def test_a_pool_that_is_missing_at_the_boot_is_told_and_keeps_nothing_else_from_starting(site: Site) -> None:
+    machine = site.machine
+    machine.shutdown()
+    disk = machine.add_disk("c", GIB)
+    machine.boot()
+    comes_up(site)
+    machine.run("origo pools create extra --driver storage_zfs --option devices=/dev/disk/by-id/virtio-c", timeout=120)
+    machine.run("origo images create kept 16M --pool extra && origo servers create there --memory 64M --image kept")
+    machine.shutdown()
+    del machine.disks["c"]
+    machine.boot()
+    comes_up(site)
+    assert "pool extra" in says(site, "extra")
+    site.wait_page()
+    assert site.counter() < site.counter()
+    machine.shutdown()
+    machine.disks["c"] = disk
+    machine.boot()
+    is_well(site)
+    machine.wait(lambda: "there" in machine.run("origo servers list | grep running"), "the server on the pool")
+
+
+def test_a_boot_without_the_module_of_zfs_is_told_with_its_remedy(site: Site) -> None:
+    machine = site.machine
+    machine.run(f"mkdir /root/kept && mv {MODULE} /root/kept && depmod -a")
+    machine.reboot()
+    comes_up(site)
+    assert "zfs-dkms" in says(site, "ZFS")
+    machine.run(f"mv /root/kept/* $(dirname {MODULE}) && depmod -a && modprobe zfs")
+    is_well(site)
+
+
+def test_a_boot_without_libvirt_is_told_and_servers_start_when_it_is_back(site: Site) -> None:
+    machine = site.machine
+    machine.run(f"systemctl mask {LIBVIRT}")
+    machine.reboot()
+    comes_up(site)
+    says(site, "libvirt")
+    machine.run(f"systemctl unmask {LIBVIRT} && systemctl start libvirtd")
+    is_well(site)
+
+
+def test_an_interface_that_is_called_otherwise_changes_nothing(site: Site) -> None:
+    machine = site.machine
+    machine.shutdown()
+    machine.command_line += " net.ifnames=0"
+    machine.boot()
+    assert "eth0" in machine.run("ip -br link")
+    is_well(site)
