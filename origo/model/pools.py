@@ -6,7 +6,10 @@ from origo.model.base import JSONField, Row
 
 
 class Pool(Row):
-    """`id` is the pool's number, 0 the default one. `state` is creating, ready or missing."""
+    """`id` is the pool's number, 0 the default one. `state` is creating, ready or missing.
+
+    `noted` counts how often its notes were written; a pool whose notes count more knows what the database lost.
+    """
 
     id = peewee.IntegerField(primary_key=True)
     name = peewee.CharField(unique=True, collation="NOCASE")
@@ -14,4 +17,5 @@ class Pool(Row):
     path = peewee.CharField(unique=True)
     options = JSONField(default=dict)
     state = peewee.CharField(default="creating")
+    noted = peewee.IntegerField(default=0)
     created = peewee.DoubleField()

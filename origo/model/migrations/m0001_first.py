@@ -89,6 +89,7 @@ class Pool(Row):
     path = peewee.CharField(unique=True)
     options = JSONField()
     state = peewee.CharField()
+    noted = peewee.IntegerField()
     created = peewee.DoubleField()
 
 

@@ -6,11 +6,11 @@ import time
 
 from origo import log, model
 from origo.contracts import PoolUsage
-from origo.errors import NotFound, OrigoError, Unavailable, size
+from origo.errors import Conflict, NotFound, OrigoError, Unavailable, size
 from origo.model import Pool
 from origo.operations.core import Core
 from origo.services import engine, issues, pools
-from origo.services.pools import notes
+from origo.services.pools import notes, recalling
 
 _log = log.get("pools")
 
@@ -105,9 +105,14 @@ def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
     sentence = f"pool {pool.name} is low on room: {room}" if low else ""
     _note(core, pool, "room", sentence, "purge what is in the trash, or give the pool more room")
     try:
+        recalling.recall(core, pool)
         notes.write(core, pool)
+    except Conflict as error:
+        _note(core, pool, "notes", error.message, error.hint)
     except OrigoError as error:
         _log.warning("cannot note in a pool what it holds", pool=pool.name, error=error.message)
+    else:
+        _note(core, pool, "notes", "", "")
 
 
 def _usage(core: Core, pool: Pool, *, reopen: bool) -> PoolUsage:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from origo.contracts import Place
+from origo.errors import Conflict
 from origo.model import Disk, EngineRow, Image, Pool, Server, Stack, User
 from origo.operations.core import Core
 from origo.services import pools
@@ -15,12 +16,44 @@ FLEETING = ("allocated_bytes", "power", "settled", "secret", "node")
 """Columns that are left out: what is measured or seen, and what is not for a disk that may be carried away."""
 
 
+def read(core: Core, pool: Pool) -> dict[str, Any]:
+    """What an open pool remembers; empty if that is nothing, or nothing that can be understood.
+
+    Raises Conflict when it remembers another engine, or what a newer version has noted.
+    """
+    path = _path(core, pool)
+    try:
+        found = json.loads(core.local.read(path, limit=MOST_BYTES)) if core.local.exists(path) else {}
+        schema, engine = (found["schema"], found["engine"]) if found else (SCHEMA, {})
+    except (ValueError, LookupError, TypeError):
+        return {}
+    if found and engine["id"] != EngineRow.get().id:
+        raise Conflict(
+            f"cannot note anything in pool {pool.name}: it has the images of another engine, {engine['name']}",
+            hint="`origo engine recover`, on an engine that is not set up, takes that engine back",
+        )
+    if schema > SCHEMA:
+        raise Conflict(f"cannot note anything in pool {pool.name}: a newer version of Origo did")
+    return dict(found)
+
+
 def write(core: Core, pool: Pool) -> None:
     """Write them into an open pool unless they are there already. Raises NoRoom and what the host says."""
-    text = json.dumps(_notes(pool), sort_keys=True).encode()
-    path = pools.driver(core, pool).place(pools.spec(pool), NOTES)
-    if not core.local.exists(path) or core.local.read(path, limit=MOST_BYTES) != text:
-        core.local.write(path, text, mode=0o600)
+    path = _path(core, pool)
+    there = core.local.read(path, limit=MOST_BYTES) if core.local.exists(path) else b""
+    if there == _text(pool):
+        return
+    # Counted before it is written: only a database that went back counts less than a pool.
+    Pool.update(noted=Pool.noted + 1).where(Pool.id == pool.id).execute()
+    core.local.write(path, _text(Pool.get_by_id(pool.id)), mode=0o600)
+
+
+def _path(core: Core, pool: Pool) -> str:
+    return pools.driver(core, pool).place(pools.spec(pool), NOTES)
+
+
+def _text(pool: Pool) -> bytes:
+    return json.dumps(_notes(pool), sort_keys=True).encode()
 
 
 def _notes(pool: Pool) -> dict[str, Any]:
@@ -31,6 +64,7 @@ def _notes(pool: Pool) -> dict[str, Any]:
     servers = Server.select().where(Server.id.in_(disks.select(Disk.server)))
     return {
         "schema": SCHEMA,
+        "count": pool.noted,
         "engine": {"id": engine.id, "name": engine.name},
         "pool": {"id": pool.id, "name": pool.name, "driver": pool.driver, "options": pool.options},
         "images": _rows(Image.select().where(Image.pool == pool).order_by(Image.id)),
