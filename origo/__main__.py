@@ -9,7 +9,20 @@ from pathlib import Path
 import click
 
 from origo import VERSION, config, log
-from origo.cli import catalog, engine, images, networks, operations, output, pools, servers, setup, stacks, users
+from origo.cli import (
+    catalog,
+    certificates,
+    engine,
+    images,
+    networks,
+    operations,
+    output,
+    pools,
+    servers,
+    setup,
+    stacks,
+    users,
+)
 from origo.errors import OrigoError
 
 
@@ -66,6 +79,8 @@ def _run(home: Path, stopped: threading.Event, seen: list[int]) -> None:
     running.stop(guests=seen[:1] == [signal.SIGINT], again=not seen)
 
 
+for command in certificates.COMMANDS:
+    engine.engine.add_command(command)
 for command in (
     servers.group, images.group, pools.group, networks.group, operations.group, stacks.group, catalog.group,
     users.group, engine.engine, engine.nodes, engine.plugins, engine.issues, engine.events, engine.doctor, setup.setup,

@@ -18,7 +18,7 @@ from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes
-from origo.services.engine import backups
+from origo.services.engine import backups, certificates
 from origo.services.images import folders
 from origo.services.pools import keeping
 from origo.services.servers import power, shutdowns
@@ -121,6 +121,7 @@ class App:
         duties = {
             "status": (MINUTE, self._say_how_it_is),
             "networks": (MINUTE, lambda: networks.repair(self.core)),
+            "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
             "backups": (HOUR, lambda: backups.nightly(self.core)),
             "front": (DAY, self._open_front),
         }

@@ -13,6 +13,7 @@ MARKER = ".origo-home"
 FOLDERS = {
     "keys": 0o700,
     "run": 0o711,
+    "run/challenges": 0o711,
     "incoming": 0o700,
     "import": 0o711,
     "build": 0o711,

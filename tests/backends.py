@@ -36,6 +36,15 @@ nginx -c /run/probe.conf && curl -fsS http://127.0.0.1:18080/
 """
 SSH = "mkdir -p /run/sshd && ssh-keygen -q -t ed25519 -N '' -f /run/probe && $(command -v sshd) -t -h /run/probe"
 CHROMIUM = "chromium --headless --no-sandbox --disable-gpu --user-data-dir=/run/probe --dump-dom 'data:text/html,probe'"
+ACME = """
+cat >/run/probe.conf <<END
+server:
+    listen: [ "127.0.0.1@5353" ]
+database:
+    storage: /run
+END
+knotd -d -c /run/probe.conf && pebble -help 2>&1 | grep dnsserver
+"""
 MMDEBSTRAP = """
 . /etc/os-release
 mmdebstrap --simulate --variant=custom --mode=root --include=base-files "$VERSION_CODENAME" /dev/null
@@ -50,6 +59,7 @@ PROBES = {
     "ssh": SSH,
     "mmdebstrap": MMDEBSTRAP,
     "slirp4netns": "true",
+    "pebble": ACME,
     "systemd": f"{ROOT / 'tests' / 'under-systemd'} systemctl show --property=Version",
 }
 

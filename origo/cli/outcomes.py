@@ -91,6 +91,12 @@ def _edited(server: Thing) -> str:
     return f"has {server['memory_mb']} MB of memory and {cpus}{when}"
 
 
+def _certificate(engine: Thing) -> str:
+    shown = client.connect().get("/engine/certificate")
+    until = time.strftime("%Y-%m-%d", time.localtime(shown["until"]))
+    return f"shows a certificate of {shown['issuer']} until {until}, for {', '.join(shown['names'])}"
+
+
 def _image(image: Thing) -> str:
     return f"is there: {size(image['size_bytes'])}"
 
@@ -110,6 +116,7 @@ GONE = {
 ASKED = ("servers.shutdown", "stacks.stop")
 LINES: Mapping[str, Callable[[Thing], str]] = {
     "engine.backup": lambda engine: "is backed up",
+    **dict.fromkeys(("engine.set-certificate", "engine.order-certificate", "engine.remove-certificate"), _certificate),
     "engine.setup": lambda engine: f"is set up: {engine['urls'][0]}",
     "pools.create": lambda pool: f"is there: {pool['path']}, with {size(pool['free_bytes'])} free",
     "networks.create": lambda network: f"is there: {network['subnet']}",

@@ -141,7 +141,9 @@ def _text(name: str, value: Any) -> str:
         return "-"
     if name.endswith("_bytes") and isinstance(value, int):
         return size(value)
-    if name in ("created", "trashed", "started", "ended", "time") and isinstance(value, (int, float)):
+    if name in ("created", "trashed", "started", "ended", "time", "since", "until", "renewed") and isinstance(
+        value, (int, float)
+    ):
         return _time(value)
     if isinstance(value, bool):
         return "yes" if value else "no"

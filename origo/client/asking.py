@@ -1,7 +1,8 @@
-"""Whether a page answers: asked once, believed by its first line, in a time and size that it cannot stretch."""
+"""What answers: a page, believed by its first line in a time and size that it cannot stretch; or a certificate."""
 
 import re
 import socket
+import ssl
 import time
 from urllib.parse import quote
 
@@ -29,3 +30,17 @@ def status(address: str, path: str, seconds: float) -> int | None:
         return None
     found = FIRST_LINE.match(said)
     return int(found[1]) if found else None
+
+
+def shown_certificate(path: str, name: str, seconds: float) -> bytes:
+    """The certificate (DER) that the server at the unix socket `path` shows for that name; empty if it shows none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(seconds)
+            line.connect(path)
+            with context.wrap_socket(line, server_hostname=name) as secure:
+                return secure.getpeercert(binary_form=True) or b""
+    except OSError:
+        return b""

@@ -2,19 +2,21 @@
 
 import peewee
 
-from origo.model.base import NounRow, Row
+from origo.model.base import JSONField, NounRow, Row
 
 
 class EngineRow(NounRow):
     """One row: this installation; `set_up` is when somebody has said what it is to be, where that is waited for.
 
-    `recovery` is the public key that its backups are written with; the key that opens them is kept by people.
+    `recovery` is the public key that its backups are written with; the key that opens them is kept by people. `acme`
+    is how its certificate is ordered and renewed, where an ACME server is asked for one.
     """
 
     name = peewee.CharField()
     domain = peewee.CharField()
     set_up = peewee.DoubleField(null=True)
     recovery = peewee.CharField(default="")
+    acme = JSONField(null=True)
 
     class Meta:
         table_name = "engine"

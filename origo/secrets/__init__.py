@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from origo.errors import OrigoError, TooMany
+from origo.errors import BadInput, OrigoError, TooMany
+from origo.secrets import certificates
 
 HASHES_AT_ONCE = 2
 """Each takes 64 MiB while it runs, so a flood of log-ins must not run side by side."""
@@ -33,18 +34,26 @@ HASHES_IN_LINE = 16
 HASH_PATIENCE = 5.0
 CERTIFICATE_DAYS = 397
 RENEW_DAYS = 30
+GIVEN = "certificate.pem"
+"""The chain and the key that were given or ordered, in one file, so that both change at once."""
+ACCOUNT = "acme-account.key"
 AUTHORITY = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 """People trust it once and for all: no clock that is wrong for a while makes it another."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Where a certificate, its key and the authority's certificate lie, as PEM files; `serial` tells renewals apart."""
+    """Where a certificate, its key and the authority's certificate lie, as PEM files; `serial` tells renewals apart.
+
+    A certificate that was given or ordered lies in one file with its key; the authority is then still our own.
+    """
 
     certificate: Path
     key: Path
     authority: Path
     serial: int
+    der: bytes
+    """The certificate itself, as it is shown to browsers."""
 
 
 class Secrets:
@@ -101,13 +110,41 @@ class Secrets:
         return hmac.digest(self._digest_key, value, "sha256").hex()
 
     def front(self, domain: str) -> Certificate:
-        """The certificate of the engine's page and of every stack's; renewed when it is near its end.
+        """The certificate of the engine's page and of every stack's: one that was given for it, or else our own.
 
-        Its authority can vouch for nothing but names below origo.<domain>, so that trusting it in a browser risks
-        nothing else.
+        Our own is renewed when it is near its end. Its authority can vouch for nothing but names below origo.<domain>,
+        so that trusting it in a browser risks nothing else.
         """
         name = f"origo.{domain}"
-        return _issue(self.folder / "front", [name, f"*.{name}"], permitted=name)
+        own = _issue(self.folder / "front", [name, f"*.{name}"], permitted=name)
+        try:
+            given = self.given()
+        except BadInput:
+            given = None
+        if given is None or certificates.missing(given.names, [name]):
+            return own
+        return Certificate(self.given_path, self.given_path, own.authority, given.serial, given.der)
+
+    @property
+    def given_path(self) -> Path:
+        """Where the certificate lies that was given or ordered."""
+        return self.folder / GIVEN
+
+    def given(self) -> certificates.Facts | None:
+        """What the certificate that was given or ordered says, if there is one. Raises BadInput when it is damaged."""
+        return certificates.usable(self.given_path.read_bytes()) if self.given_path.exists() else None
+
+    def account(self) -> bytes:
+        """The key by which ACME servers know this engine, made when it is first asked for."""
+        return self._kept(ACCOUNT, certificates.new_key)
+
+    def has_account(self) -> bool:
+        """Whether there is such a key."""
+        return (self.folder / ACCOUNT).exists()
+
+    def forget_account(self) -> None:
+        """Remove that key."""
+        (self.folder / ACCOUNT).unlink(missing_ok=True)
 
     def issue(self, purpose: str, names: Sequence[str]) -> Certificate:
         """A certificate for machines that talk to each other: host names and addresses, as server and as client.
@@ -166,8 +203,8 @@ def _issue(folder: Path, names: list[str], *, purpose: str = "server", permitted
         key = ec.generate_private_key(ec.SECP256R1())
         _write(key_path, _pem(key))
         _write(path, _leaf(names, key, authority, authority_key).public_bytes(serialization.Encoding.PEM))
-    serial = x509.load_pem_x509_certificate(path.read_bytes()).serial_number
-    return Certificate(path, key_path, folder / "authority.crt", serial)
+    said = certificates.facts(path.read_bytes())
+    return Certificate(path, key_path, folder / "authority.crt", said.serial, said.der)
 
 
 def _authority(folder: Path, permitted: str | None) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

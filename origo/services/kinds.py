@@ -2,6 +2,7 @@
 
 from origo.operations.base import Operation
 from origo.services.catalog.operations import KINDS as CATALOG
+from origo.services.engine.certifying import KINDS as CERTIFICATES
 from origo.services.engine.copying import BackUpEngine, RestoreEngine
 from origo.services.engine.operations import SetUp
 from origo.services.images.operations import KINDS as IMAGES
@@ -12,5 +13,6 @@ from origo.services.servers.rebuilding import RebuildServer
 from origo.services.stacks.operations import KINDS as STACKS
 
 ALL: tuple[type[Operation], ...] = (
-    SetUp, BackUpEngine, RestoreEngine, CreatePool, *NETWORKS, *IMAGES, *SERVERS, RebuildServer, *CATALOG, *STACKS,
+    SetUp, *CERTIFICATES, BackUpEngine, RestoreEngine, CreatePool, *NETWORKS, *IMAGES, *SERVERS, RebuildServer,
+    *CATALOG, *STACKS,
 )  # fmt: skip

@@ -14,6 +14,8 @@ BODIES: dict[str, Any] = {
     "BackUp": {},
     "Restore": {"key": "k"},
     "Recover": {"key": "k"},
+    "SetCertificate": {"chain": "x", "key": "x"},
+    "OrderCertificate": {},
     "SetUp": {"domain": "intruder.example"},
     "PasswordChange": {"password": "correct horse battery"},
     "TokenCreate": {"name": "mine now"},

@@ -1,17 +1,19 @@
 """Every kind of operation, in a world where it can be asked for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from origo import model
+from origo import config, model
+from origo.client import ordering
 from origo.operations.base import Operation
 from origo.operations.core import Core
 from origo.operations.engine import Engine
 from origo.secrets import Secrets
 from origo.services.access import SYSTEM
 from origo.services.catalog import operations as catalog
-from origo.services.engine import backups
+from origo.services.engine import backups, certifying
 from origo.services.engine import operations as engine_operations
 from origo.services.engine.copying import BackUpEngine, RestoreEngine
 from origo.services.images import operations as images
@@ -21,12 +23,13 @@ from origo.services.servers import operations as servers
 from origo.services.servers import rebuilding
 from origo.services.stacks import operations as stacks
 from origo.testing.proof import Scenario
-from tests.functional import kinds
+from tests.functional import fake_acme, kinds
 
 BURNT = frozenset({"label"})
 """A label that was chosen once is never given to another, even if nothing came of it."""
 LOOSE = {
     "engine.backup": frozenset({"pools/0/engine/*"}),
+    "engine.order-certificate": frozenset({"keys/certificate.pem", "keys/acme-account.key"}),
     "engine.restore": frozenset({"pools/0/engine/*", "recovery.key", "restore/*"}),
     "images.flatten": frozenset({"pools/0/images/*"}),
     "stacks.install": frozenset({"pools/0/images/*-seed.iso"}),
@@ -73,7 +76,37 @@ def sealed_key() -> str:
     return Secrets(folder / "keys").seal((folder / "recovery.key").read_text())
 
 
+def a_certificate(core: Core) -> None:
+    """One that was given, and a file with another one that may be."""
+    (core.config.home / config.FILE).write_text('domain = "lab.example"\nlisten = "192.0.2.10"\n')
+    for path in (core.secrets.given_path, core.config.home / "another.pem"):
+        path.write_bytes(b"".join(fake_acme.pair(["origo.lab.example", "*.origo.lab.example"])))
+        path.chmod(0o600)
+
+
+def another() -> str:
+    folder = Path(model.database.obj.database).parent
+    return Secrets(folder / "keys").seal((folder / "another.pem").read_text())
+
+
+def open_with_acme(folder: Path) -> Engine:
+    setattr(ordering, "Directory", fake_acme.FakeDirectory)  # noqa: B010
+    return kinds.open_core(folder).operations
+
+
+def is_shown(folder: Path, status: str) -> None:
+    """One that was not done left the certificate that was there before."""
+    before, now = (folder / "before.pem").read_bytes(), (folder / "keys" / "certificate.pem").read_bytes()
+    assert (now == before) == (status != "done")
+
+
+def a_known_certificate(core: Core) -> None:
+    a_certificate(core)
+    (core.config.home / "before.pem").write_bytes(core.secrets.given_path.read_bytes())
+
+
 NOON = 1.8e9
+ACME = {"directory": "https://acme.example/dir", "authority": "", "email": "", "agreed": True, "way": {"by": "http"}}
 ENGINE = {"name": "lab", "domain": "lab.example", "storage": {"driver": "files", "options": {}}}
 IMAGE = {"image": kinds.image, **kinds.MINE}
 SERVER = {"server": kinds.server, **kinds.MINE}
@@ -81,6 +114,9 @@ STACK = {"stack": kinds.stack, **kinds.MINE}
 
 SCENARIOS: tuple[Scenario, ...] = (
     case(engine_operations.SetUp, kinds.without_a_pool, administrator=administrator, **ENGINE),
+    case(certifying.SetCertificate, a_certificate, certificate=another),
+    replace(case(certifying.OrderCertificate, a_known_certificate, **ACME), open=open_with_acme, check=is_shown),
+    case(certifying.RemoveCertificate, a_certificate),
     case(BackUpEngine, a_recovery_key, pool=0, begun=NOON),
     case(RestoreEngine, a_backup, pool=0, name="", lost=None, key=sealed_key),
     case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),

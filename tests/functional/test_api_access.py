@@ -20,6 +20,7 @@ ELSEWHERE = {"/servers/{id}/console": ("unsupported",)}
 ADMINISTRATORS_ONLY = {
     "/engine/doctor", "/nodes", "/users", "/users/setup-link", "/users/reset-admin", "/plugins",
     "/engine/setup",
+    "/engine/certificate", "/engine/certificate/order", "/engine/certificate/renew",
     "/engine/backups", "/engine/recovery-key", "/engine/restore", "/engine/recover",
 }  # fmt: skip
 CHANGED_BY_ADMINISTRATORS = {("POST", "/pools"), ("POST", "/catalog")}

@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 from origo import api, config, log, model, secrets
 from origo.events import Events
+from origo.home import make
 from origo.host.local import LocalHost
 from origo.model import Stack, User, migrations
 from origo.operations.core import Core
@@ -34,17 +35,17 @@ ENGINE = f"origo.localhost:{PORT}"
 class Front:
     """One engine's front; `trouble` gets what the supervisor reports."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **settings: str) -> None:
         log.configure()
         self.home = home
-        (home / "run").mkdir(mode=0o711)
+        make(home)
         model.connect(str(home / "origo.db"))
         migrations.migrate()
         events = Events()
         self.trouble: list[str] = []
-        settings = {"ORIGO_LISTEN": "127.0.0.1", "ORIGO_HTTP_PORT": str(PORT), "ORIGO_HTTPS_PORT": str(TLS_PORT)}
+        usual = {"ORIGO_LISTEN": "127.0.0.1", "ORIGO_HTTP_PORT": str(PORT), "ORIGO_HTTPS_PORT": str(TLS_PORT)}
         self.core = Core(
-            config=config.load(home, settings),
+            config=config.load(home, usual | settings),
             local=LocalHost(),
             secrets=Secrets(home / "keys"),
             events=events,
@@ -216,8 +217,8 @@ def have_address(address: str) -> None:
 
 
 @contextlib.contextmanager
-def front_world() -> Iterator[Front]:
-    """A front in a home that nginx's workers can reach.
+def front_world(**settings: str) -> Iterator[Front]:
+    """A front in a home that nginx's workers can reach; `settings` as in the environment.
 
     Guests' subnet ends here, as it does at a network's bridge: what is sent to a guest that is not up goes nowhere.
     """
@@ -225,7 +226,7 @@ def front_world() -> Iterator[Front]:
     subprocess.run(["ip", "route", "replace", *route], check=True)
     home = Path(tempfile.mkdtemp(prefix="origo-front-", dir="/run"))
     home.chmod(0o711)
-    made = Front(home)
+    made = Front(home, **settings)
     try:
         yield made
     finally:

@@ -24,6 +24,7 @@ class EngineRow(NounRow):
     domain = peewee.CharField()
     set_up = peewee.DoubleField(null=True)
     recovery = peewee.CharField()
+    acme = JSONField(null=True)
 
     class Meta:
         table_name = "engine"

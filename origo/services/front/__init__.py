@@ -1,17 +1,31 @@
 """The front: nginx's static configuration, and where a stack's page is."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from origo import client
-from origo.errors import NotFound
+from origo.errors import NotFound, Unavailable
 from origo.model import Connection, Server, Stack
+from origo.operations.core import Core
 from origo.services.access import Actor
-from origo.services.front.service import DROPPED, service
+from origo.services.front.service import DROPPED, challenges, outside, service
 
-__all__ = ["DROPPED", "Upstream", "answers", "owned", "service", "upstream"]
+__all__ = [
+    "DROPPED",
+    "Upstream",
+    "answers",
+    "challenges",
+    "outside",
+    "owned",
+    "service",
+    "show_certificate",
+    "upstream",
+]
 
 ANSWER_SECONDS = 2
+RELOAD_SECONDS = 20.0
+"""How long nginx may take to read its configuration again."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +78,24 @@ def answers(found: Upstream) -> bool:
     """Whether the page answers at this moment, with whatever it has to say but an error of its own."""
     status = client.status(found.address, found.path, ANSWER_SECONDS) if found.address else None
     return status is not None and status < 500
+
+
+def show_certificate(core: Core) -> None:
+    """Let nginx show the certificate that the engine has now; connections go on as they are.
+
+    Where nginx does not run it will, as soon as it does. Raises Unavailable when it goes on with another one.
+    """
+    state = core.supervisor.states().get("nginx")
+    if state is None or not state.running:
+        return
+    core.supervisor.ensure(service(core))
+    wanted = core.secrets.front(core.config["domain"]).der
+    end = time.monotonic() + RELOAD_SECONDS
+    name, path = core.config.host_name, core.config.path("run", "front-https.sock")
+    while client.shown_certificate(path, name, ANSWER_SECONDS) != wanted:
+        if time.monotonic() > end:
+            raise Unavailable(
+                "cannot show the certificate: nginx goes on with another one",
+                hint="its log says why it did not take it",
+            )
+        time.sleep(0.1)

@@ -12,6 +12,8 @@ from origo.operations.core import Core
 TEMPLATE = Path(__file__).with_name("nginx.conf")
 MOST_WORKERS = 4
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 DROPPED = (
     *("X-Origo-" + name for name in ("Door", "Scheme", "Address", "Label", "Session", "Reason", "Path")),
     *("X-Origo-" + name for name in ("Upstream", "User", "Role", "Owner", "Stack")),
@@ -43,11 +45,30 @@ AWAY = (
 )
 
 
+PLAIN = """\
+# Plain http from elsewhere: it leads to https, and shows an ACME server what proves that a name is ours.
+    server {
+        @PLAIN_LISTEN@
+        server_name @ENGINE@ *.@ENGINE@;
+        location / {
+            return 301 https://$host@HTTPS_PORT@$request_uri;
+        }
+        location ^~ /.well-known/acme-challenge/ {
+            default_type text/plain;
+            alias @CHALLENGES@/;
+        }
+    }"""
+HTTP2_BY_ITSELF = (1, 25, 1)
+"""The version of nginx from which on `http2` is a directive, and no word of `listen` any more."""
+
+
 def service(core: Core) -> ServiceSpec:
     """nginx for this engine. The certificate is made or renewed when it must be."""
     run = core.config.path("run")
     certificate = core.secrets.front(core.config["domain"])
     sockets = (f"{run}/front-http.sock", f"{run}/front-https.sock")
+    apart = _version(core) >= HTTP2_BY_ITSELF
+    secure = " ssl" if apart else " ssl http2"
     values = {
         "SERIAL": f"{certificate.serial:x}",
         "WORKERS": str(min(MOST_WORKERS, os.cpu_count() or 1)),
@@ -56,35 +77,67 @@ def service(core: Core) -> ServiceSpec:
         "KEY": str(certificate.key),
         "ENGINE": core.config.host_name,
         "ENGINE_PATTERN": re.escape(core.config.host_name),
-        "LISTEN": listen(core, sockets),
-        "LISTEN_DEFAULT": listen(core, sockets, " default_server"),
+        "LISTEN": listen(core, sockets, secure),
+        "LISTEN_DEFAULT": listen(core, sockets, secure, " default_server"),
+        "HTTP2": "http2 on;" if apart else "",
+        "HTTPS_PORT": "" if core.config["https_port"] == 443 else f":{core.config['https_port']}",
+        "PLAIN_LISTEN": "\n        ".join(f"listen {host}:{core.config['http_port']};" for host in outside(core)),
+        "CHALLENGES": challenges(core),
         "DROPPED": "\n            ".join(f'proxy_set_header {name} "";' for name in DROPPED),
         "AWAY": AWAY,
     }
+    values["PLAIN"] = _filled(PLAIN, values) if outside(core) else ""
     path = f"{run}/nginx/nginx.conf"
-    text = re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], TEMPLATE.read_text())
     return ServiceSpec(
         name="nginx",
         argv=("/usr/sbin/nginx", "-c", path, "-e", "stderr", "-p", f"{run}/nginx"),
-        files={path: text},
+        files={path: _filled(TEMPLATE.read_text(), values)},
         ready=sockets[1],
         stale=sockets,
     )
 
 
-def listen(core: Core, sockets: tuple[str, str], more: str = "") -> str:
+def challenges(core: Core) -> str:
+    """The folder whose files an ACME server finds by plain http."""
+    return core.config.path("run", "challenges")
+
+
+def outside(core: Core) -> list[str]:
+    """The addresses other than loopback on which the front listens, as nginx writes them."""
+    return [_host(address) for address in _addresses(core) if not address.is_loopback]
+
+
+def listen(core: Core, sockets: tuple[str, str], secure: str, more: str = "") -> str:
     """The lines that say where nginx listens: the two sockets, and TCP where the setting says so.
 
     Plain http is only for loopback: anywhere else a browser would not keep our cookie, and everybody could read it.
     """
-    lines = [f"listen unix:{sockets[0]}{more};", f"listen unix:{sockets[1]} ssl http2{more};"]
+    lines = [f"listen unix:{sockets[0]}{more};", f"listen unix:{sockets[1]}{secure}{more};"]
+    for address in _addresses(core):
+        if address.is_loopback or more:
+            lines.append(f"listen {_host(address)}:{core.config['http_port']}{more};")
+        lines.append(f"listen {_host(address)}:{core.config['https_port']}{secure}{more};")
+    return "\n        ".join(lines)
+
+
+def _addresses(core: Core) -> list[Address]:
+    found = []
     for word in core.config["listen"].split():
         try:
-            address = ipaddress.ip_address(word)
+            found.append(ipaddress.ip_address(word))
         except ValueError:
             raise BadInput(f"cannot listen on {word}: it is no address", hint="mend the setting `listen`") from None
-        host = f"[{address}]" if address.version == 6 else str(address)
-        if address.is_loopback:
-            lines.append(f"listen {host}:{core.config['http_port']}{more};")
-        lines.append(f"listen {host}:{core.config['https_port']} ssl http2{more};")
-    return "\n        ".join(lines)
+    return found
+
+
+def _host(address: Address) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _version(core: Core) -> tuple[int, ...]:
+    said = core.local.run(["/usr/sbin/nginx", "-v"]).err.decode(errors="replace")
+    return tuple(int(part) for part in re.findall(r"nginx/(\d+)\.(\d+)\.(\d+)", said)[0])
+
+
+def _filled(text: str, values: dict[str, str]) -> str:
+    return re.sub(r"@([A-Z0-9_]+)@", lambda found: values[found[1]], text)
