@@ -59,7 +59,12 @@ SETTINGS: tuple[Setting, ...] = (
         "a domain in small letters, such as example.org",
     ),
     Setting(
-        "http_port", int, 8080, "The port in the URLs of plain http, on loopback only.", _is_port, "from 1 to 65535"
+        "http_port",
+        int,
+        8080,
+        "The port of plain http: the engine's own on loopback; from elsewhere it leads to https.",
+        _is_port,
+        "from 1 to 65535",
     ),
     Setting("https_port", int, 8443, "The port in the URLs of https.", _is_port, "from 1 to 65535"),
     Setting("listen", str, "", "Addresses the front listens on besides its unix sockets, separated by spaces."),
