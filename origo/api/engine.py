@@ -61,13 +61,17 @@ class Restore(Model):
 
 
 class Recover(Model):
-    """A pool of the engine that was lost: its number, its driver and options, where it is; and the recovery key."""
+    """A pool of the engine that was lost: its number, its driver and options, where it is; and the recovery key.
+
+    With `take` also one that another machine used last and did not give back, unless that is still writing to it.
+    """
 
     key: RecoveryKey
     id: int = Field(default=0, ge=0, le=1 << 31)
     driver: str = Field(default="storage_rsync", max_length=100)
     path: PoolPath = ""
     options: dict[str, str] = Field(default_factory=dict, max_length=20)
+    take: bool = False
 
 
 ROUTES = [

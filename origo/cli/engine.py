@@ -69,20 +69,20 @@ def restore(name: str, pool: str, key_file: TextIO | None, plan: bool, json_: bo
 
 
 @engine.command()
-@click.option("--id", "number", default=0, show_default=True, help="The number that the pool had.")
+@click.option("--id", default=0, show_default=True, help="The number that the pool had.")
 @click.option("--driver", default="storage_rsync", show_default=True, help="storage_rsync or storage_zfs.")
 @click.option("--path", default="", help="The folder where it was; by default below the home.")
 @click.option("--option", "options", multiple=True, help="An option of the driver, as name=value (may be given again).")
+@click.option(
+    "--take", is_flag=True, help="Take a pool that another machine used last and never gave back, if nobody uses it."
+)
 @KEY_FILE
 @output.planned
 @output.as_json
-def recover(
-    number: int, driver: str, path: str, options: tuple[str, ...], key_file: TextIO | None, plan: bool, json_: bool
-) -> None:
+def recover(options: tuple[str, ...], key_file: TextIO | None, plan: bool, json_: bool, **pool: str | int) -> None:
     """Let this new engine be one that was lost, by the newest backup in a pool of it."""
-    body = {"id": number, "driver": driver, "path": path, "options": output.pairs(options)}
-    answer = client.connect().post("/engine/recover", body | {"key": _recovery_key(key_file)}, plan=plan)
-    output.change(answer, json_=json_, plan=plan)
+    body = {**pool, "options": output.pairs(options), "key": _recovery_key(key_file)}
+    output.change(client.connect().post("/engine/recover", body, plan=plan), json_=json_, plan=plan)
 
 
 def _recovery_key(file: TextIO | None) -> str:

@@ -1,6 +1,6 @@
 """Where images lie: what a storage driver promises. It owns places; formats are the core's."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -85,3 +85,14 @@ class Storage(Driver):
     @abstractmethod
     def remove(self, pool: PoolSpec, place: Place) -> None:
         """Remove what lies there for good; absent is fine. Raises NotFound when the pool is not there."""
+
+
+class Takeover(ABC):
+    """A storage's class that also inherits this one knows which machine used a pool last."""
+
+    @abstractmethod
+    def take(self, pool: PoolSpec) -> None:
+        """Open a pool as `Storage.open` does, also one that another machine used last and did not give back.
+
+        Raises Conflict, and changes nothing, when anybody writes to it while this looks.
+        """

@@ -99,10 +99,16 @@ def status(wanted: Wanted) -> Argv:
     return ("zpool", "status", "-j", "--json-int", wanted.zpool)
 
 
-def import_zpool(wanted: Wanted, guid: str) -> Argv:
-    """Takes that very ZFS pool in. Without -f: one that another machine uses is refused."""
+def import_zpool(wanted: Wanted, guid: str, *, take: bool = False) -> Argv:
+    """Takes that very ZFS pool in. Without -f (`take`) one that another machine did not give back is refused."""
     folders = sorted({posixpath.dirname(source) for source in wanted.sources})
-    return ("zpool", "import", *(word for folder in folders for word in ("-d", folder)), guid)
+    return (
+        "zpool",
+        "import",
+        *(("-f",) if take else ()),
+        *(word for folder in folders for word in ("-d", folder)),
+        guid,
+    )
 
 
 def spare(wanted: Wanted, size: str) -> Argv:
@@ -123,6 +129,11 @@ def signatures(path: str) -> Argv:
 def label(path: str) -> Argv:
     """Prints the label of a ZFS pool's device."""
     return ("zdb", "-l", path)
+
+
+def history(path: str) -> Argv:
+    """Prints the label of a ZFS pool's device, with when it was written and how often."""
+    return ("zdb", "-lu", path)
 
 
 def wipe(path: str) -> Argv:

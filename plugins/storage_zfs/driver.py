@@ -6,18 +6,21 @@ from collections.abc import Callable
 from origo_plugins.storage_zfs import commands, options, parse
 from origo_plugins.storage_zfs.commands import Argv
 from origo_plugins.storage_zfs.options import Wanted
+from origo_plugins.storage_zfs.parse import Written
 from origo_plugins.storage_zfs.sources import Sources
 from origo_plugins.storage_zfs.zpools import Found, find, why
 
-from origo.contracts import Facts, Lack, Place, PoolSpec, PoolUsage
+from origo.contracts import Facts, Lack, Place, PoolSpec, PoolUsage, Takeover
 from origo.contracts.folders import FolderStorage
 from origo.errors import BadInput, CommandFailed, Conflict, NoRoom, NotFound, Unavailable
 
 LONG = 600
 BUSY_TRIES = 50
+WATCHED_SECONDS = 12
+"""How long a ZFS pool must not be written by whoever has not given it back: two of its write intervals."""
 
 
-class ZfsStorage(FolderStorage):
+class ZfsStorage(FolderStorage, Takeover):
     """Options: `file` (paths) and `size`, or `devices` (paths); `layout` single, mirror, raidz or raidz2; `zpool`, the
     name of the ZFS pool, by default origo-<number>."""
 
@@ -113,6 +116,14 @@ class ZfsStorage(FolderStorage):
             self.host.run(commands.spare(wanted, commands.SPARE), check=False)
         self._make(pool, {"zpool": wanted.zpool})
 
+    def take(self, pool: PoolSpec) -> None:
+        """Import it even if another machine has it on record as its own, once nobody has written to it for a while."""
+        wanted = options.read(pool)
+        sources = Sources(self.host, wanted)
+        if find(self.host, wanted) is None:
+            self._import(pool, wanted, sources, take=True)
+        self.open(pool)
+
     def usage(self, pool: PoolSpec) -> PoolUsage:
         """Its room as ZFS counts it, and how well its devices are."""
         wanted = options.read(pool)
@@ -154,7 +165,7 @@ class ZfsStorage(FolderStorage):
                 # Refused as long as there is no room: then `open` or `usage` keeps it back again.
                 self.host.run(commands.spare(wanted, commands.SPARE), check=False)
 
-    def _import(self, pool: PoolSpec, wanted: Wanted, sources: Sources) -> Found | None:
+    def _import(self, pool: PoolSpec, wanted: Wanted, sources: Sources, *, take: bool = False) -> Found | None:
         """Take in the ZFS pool whose id is on our files or devices; None if there is none."""
         guid = sources.guid()
         if not guid:
@@ -162,11 +173,27 @@ class ZfsStorage(FolderStorage):
         if self._strangers(pool):
             raise Unavailable(f"cannot open pool {pool.name}: {pool.path} holds something else")
         result = self.host.run(commands.import_zpool(wanted, guid), check=False, timeout=LONG)
-        printed = result.err.decode(errors="replace").strip()
+        if result.code and take and _is_anothers(result.err):
+            self._check_idle(pool, sources)
+            result = self.host.run(commands.import_zpool(wanted, guid, take=True), check=False, timeout=LONG)
+        if result.code and _is_anothers(result.err):
+            raise Unavailable(
+                f"cannot open pool {pool.name}: {_last_used(sources.written())} and did not give it back",
+                hint=f"if that machine is gone for good: `origo engine recover --take`, or zpool import -f {guid}",
+            )
         if result.code:
-            hint = f"if no other machine uses it: zpool import -f {guid}" if "other system" in printed else ""
-            raise Unavailable(f"cannot open pool {pool.name}: {printed[-300:]}", hint=hint)
+            raise Unavailable(f"cannot open pool {pool.name}: {result.err.decode(errors='replace').strip()[-300:]}")
         return self._found(pool, wanted)
+
+    def _check_idle(self, pool: PoolSpec, sources: Sources) -> None:
+        """Refuse a ZFS pool that is written while this looks."""
+        before = sources.written()
+        time.sleep(WATCHED_SECONDS)
+        if sources.written() != before:
+            raise Conflict(
+                f"cannot take pool {pool.name}: it is in use, {_last_used(sources.written())}",
+                hint="stop that machine first, and let it export the ZFS pool",
+            )
 
     def _is_ours(self, found: Found, wanted: Wanted, sources: Sources) -> bool:
         """Whether it says so, and lies where it shall: another engine's pool may have the same name and number."""
@@ -214,3 +241,13 @@ class ZfsStorage(FolderStorage):
             printed = result.err.decode(errors="replace").strip()[-500:]
             kind = NoRoom if "out of space" in printed else Conflict
             raise kind(f"cannot {verb} pool {pool.name}: {printed}")
+
+
+def _is_anothers(printed: bytes) -> bool:
+    """Whether ZFS refused because another machine did not export the ZFS pool."""
+    return b"other system" in printed
+
+
+def _last_used(written: Written) -> str:
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(written.when))
+    return f"the machine {written.host or 'without a name'} used it last, at {moment} UTC"

@@ -22,6 +22,15 @@ class Signature:
     uuid: str
 
 
+@dataclass(frozen=True, order=True)
+class Written:
+    """How often a ZFS pool was written, when last (seconds since 1970), and by which machine."""
+
+    times: int
+    when: int
+    host: str
+
+
 @dataclass(frozen=True)
 class Device:
     """A disk or partition, and where it is mounted."""
@@ -86,6 +95,17 @@ def label_state(printed: bytes) -> int:
     if len(states) != 1:
         raise Unavailable("cannot tell whether a ZFS pool was destroyed: zdb printed something else")
     return states.pop()
+
+
+def written(printed: bytes) -> Written:
+    """From `zdb -lu`, the newest that any of the labels tells."""
+    text = printed.decode(errors="replace")
+    blocks = re.findall(r"txg = ([0-9]{1,18})\n(?:\s+(?!txg)\w+ = .*\n)*?\s+timestamp = ([0-9]{1,12}) ", text)
+    hosts = re.findall(r"^    hostname: '([^'\n]{0,255})'$", text, re.MULTILINE)
+    if not blocks:
+        raise Unavailable("cannot tell when a ZFS pool was used last: zdb printed something else")
+    times, when = max((int(times), int(when)) for times, when in blocks)
+    return Written(times, when, hosts[0] if hosts else "")
 
 
 def devices(printed: bytes) -> tuple[Device, ...]:

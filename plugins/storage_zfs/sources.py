@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from origo_plugins.storage_zfs import commands, parse
 from origo_plugins.storage_zfs.options import Wanted
-from origo_plugins.storage_zfs.parse import Signature
+from origo_plugins.storage_zfs.parse import Signature, Written
 
 from origo.errors import BadInput, CommandFailed, Conflict, NoRoom, NotFound, Unavailable, size
 from origo.host import Host
@@ -45,6 +45,11 @@ class Sources:
         if len(found) > 1:
             raise Unavailable(f"cannot tell which ZFS pool is {self._wanted.zpool}: several of that name lie there")
         return next(iter(found), "")
+
+    def written(self) -> Written:
+        """When the ZFS pool of the wanted name that lies on them was written last, and by which machine."""
+        paths = [one.path for one in self._held(readable=True) for sign in one.signs if self._is_ours(sign)]
+        return max(parse.written(self._host.run(commands.history(path)).out) for path in paths)
 
     def usable(self) -> None:
         """Refuse devices that are none, or are mounted."""

@@ -145,7 +145,7 @@ def kinds_without_a_pool(core: Core) -> None:
 
 def test_an_engine_that_has_pools_is_never_overwritten_by_a_lost_one(core: Core, key: str) -> None:
     back_up(core)
-    lost = {"id": 1, "driver": "files", "path": "/nowhere", "options": {}}
+    lost = {"id": 1, "driver": "files", "path": "/nowhere", "options": {}, "take": False}
     args = {"pool": 0, "name": "", "lost": lost, "key": core.secrets.seal(key)}
     with pytest.raises(Conflict, match="this one has pools already"):
         core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id)

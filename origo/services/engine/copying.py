@@ -2,14 +2,16 @@
 
 import calendar
 import io
+import json
 import re
+import sqlite3
 import tarfile
 import time
 from pathlib import Path
 
 from origo import config, home, model
-from origo.contracts import Place, PoolSpec, Storage
-from origo.errors import BadInput, Conflict, NotFound
+from origo.contracts import Place, PoolSpec, Storage, Takeover
+from origo.errors import BadInput, Conflict, NotFound, OrigoError
 from origo.model import EngineRow, Pool
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
@@ -147,7 +149,10 @@ class OpenPool(Step):
 
     def do(self, ctx: Context) -> None:
         driver, pool = where(ctx)
-        driver.open(pool)
+        if ctx.args["lost"]["take"] and isinstance(driver, Takeover):
+            driver.take(pool)
+        else:
+            driver.open(pool)
 
     def undo(self, ctx: Context) -> None:
         """It stays open: nothing in it was changed."""
@@ -167,7 +172,10 @@ class StageBackup(Step):
         if not name:
             raise NotFound(f"cannot find a backup of an engine in pool {pool.name}")
         sealed = ctx.core.local.read(driver.place(pool, Place(AREA, name)), limit=MOST_BYTES)
-        home.stage(ctx.core.config.home, unpack(recovery.decrypt(ctx.core.secrets.unseal(ctx.args["key"]), sealed)))
+        files = unpack(recovery.decrypt(ctx.core.secrets.unseal(ctx.args["key"]), sealed))
+        if ctx.args["lost"] and ctx.args["lost"]["take"]:
+            _take_others(ctx, files[DATABASE])
+        home.stage(ctx.core.config.home, files)
         ctx.log(f"the backup {name} takes the place of what is here")
 
     def undo(self, ctx: Context) -> None:
@@ -202,6 +210,24 @@ class RestoreEngine(Operation):
 
     def steps(self, ctx: Context) -> list[Step]:
         return [*([OpenPool()] if ctx.args["lost"] else []), StageBackup()]
+
+
+def _take_others(ctx: Context, database: bytes) -> None:
+    """Take what further pools the lost engine had; one that is not there, or is in use, is told by the engine later."""
+    copy = sqlite3.connect(":memory:")
+    try:
+        copy.deserialize(database)
+        rows = copy.execute("SELECT id, name, path, driver, options FROM pool WHERE id != ?", [ctx.args["lost"]["id"]])
+        found = rows.fetchall()
+    finally:
+        copy.close()
+    for id, name, path, kind, options in found:
+        try:
+            driver = ctx.core.drivers.storage(kind, ctx.core.local, json.loads(options))
+            if isinstance(driver, Takeover):
+                driver.take(PoolSpec(id, name, path, json.loads(options)))
+        except OrigoError as error:
+            ctx.log(error.message)
 
 
 def _path(ctx: Context, name: str) -> str:
