@@ -1,6 +1,6 @@
 """Rows without behaviour, one file for each noun."""
 
-from origo.model.base import connect, database, dump, new_id
+from origo.model.base import connect, database, dump, dumped, new_id
 from origo.model.catalog import CatalogMaster, CatalogStack
 from origo.model.engine import EngineRow, Migration
 from origo.model.events import EventRow, Issue
@@ -22,5 +22,5 @@ ROWS = (
 __all__ = [
     "CatalogMaster", "CatalogStack", "Connection", "Disk", "EngineRow", "EventRow", "Image", "Issue", "Label",
     "Migration", "Network", "Node", "OperationLog", "OperationRow", "Pool", "ROWS", "Server", "Session", "Stack",
-    "Ticket", "Token", "User", "connect", "database", "dump", "new_id",
+    "Ticket", "Token", "User", "connect", "database", "dump", "dumped", "new_id",
 ]  # fmt: skip

@@ -128,7 +128,17 @@ def test_a_lost_engine_is_there_again_on_a_new_disk(
         new.config = new.config.changed({"setup": True})
         assert model.EngineRow.get().id != old.id
         (tmp_path / "key").write_text(key)
-        words = ("engine", "recover", "--driver", "files", "--path", pool, "--key-file", str(tmp_path / "key"))
+        words = (
+            "engine",
+            "recover",
+            "--take",
+            "--driver",
+            "files",
+            "--path",
+            pool,
+            "--key-file",
+            str(tmp_path / "key"),
+        )
         result = origo(new, monkeypatch, *words)
         assert result.exit_code == 0, (result.output, result.exception)
         again = restarted(new)

@@ -4,7 +4,6 @@ import calendar
 import io
 import json
 import re
-import sqlite3
 import tarfile
 import time
 from pathlib import Path
@@ -214,18 +213,12 @@ class RestoreEngine(Operation):
 
 def _take_others(ctx: Context, database: bytes) -> None:
     """Take what further pools the lost engine had; one that is not there, or is in use, is told by the engine later."""
-    copy = sqlite3.connect(":memory:")
-    try:
-        copy.deserialize(database)
-        rows = copy.execute("SELECT id, name, path, driver, options FROM pool WHERE id != ?", [ctx.args["lost"]["id"]])
-        found = rows.fetchall()
-    finally:
-        copy.close()
-    for id, name, path, kind, options in found:
+    for id, name, path, kind, text in model.dumped(database, Pool, "id", "name", "path", "driver", "options"):
+        options = json.loads(text)
         try:
-            driver = ctx.core.drivers.storage(kind, ctx.core.local, json.loads(options))
-            if isinstance(driver, Takeover):
-                driver.take(PoolSpec(id, name, path, json.loads(options)))
+            driver = ctx.core.drivers.storage(kind, ctx.core.local, options)
+            if isinstance(driver, Takeover) and id != ctx.args["lost"]["id"]:
+                driver.take(PoolSpec(id, name, path, options))
         except OrigoError as error:
             ctx.log(error.message)
 

@@ -173,3 +173,35 @@ def test_any_options_are_read_or_refused(given: dict[str, str]) -> None:
         assert error.message.startswith("cannot make pool cellar")
     else:
         assert all(source.startswith("/") for source in wanted.sources)
+
+
+LABEL = b"""------------------------------------
+LABEL 0
+------------------------------------
+    version: 5000
+    name: 'origo-0'
+    state: 0
+    txg: 4
+    hostid: 2130641152
+    hostname: 'cellar'
+    Uberblock[0]
+\tmagic = 0000000000bab10c
+\tversion = 5000
+\ttxg = 32
+\tguid_sum = 7403147811628938838
+\ttimestamp = 1795414526 UTC = Mon Nov 23 06:15:26 2026
+\tbp = DVA[0]=<0:12000:1000> DVA[1]=<0:2012000:1000> fletcher4 lz4 birth=32L/32P
+\tmmp_magic = 00000000a11cea11
+    Uberblock[1]
+\tmagic = 0000000000bab10c
+\tversion = 5000
+\ttxg = 33
+\tguid_sum = 7403147811628938838
+\ttimestamp = 1795414531 UTC = Mon Nov 23 06:15:31 2026
+"""
+
+
+def test_the_label_of_a_device_tells_which_machine_wrote_it_last_and_when() -> None:
+    assert parse.written(LABEL) == parse.Written(33, 1795414531, "cellar")
+    with pytest.raises(Unavailable, match="cannot tell when"):
+        parse.written(b"failed to unpack label 0")
