@@ -1,10 +1,6 @@
 """Pools on a real ZFS (zfs-fuse) in files, here and on a distant machine: the suites, and what only ZFS promises."""
 
 import json
-import os
-import re
-import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,84 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from origo_plugins.storage_zfs import driver
 from origo_plugins.storage_zfs.driver import ZfsStorage
 
 from origo.contracts import Place, PoolSpec
 from origo.errors import BadInput, Conflict, NoRoom, NotFound, Unavailable
-from origo.host import Host, Job, LocalHost, job
+from origo.host import Host, LocalHost
 from origo.testing.full_pool_suite import FILL, FullPoolSuite, fill
-from origo.testing.second_machine import SecondMachine
 from origo.testing.storage_suite import IMAGE, TRASHED, Make, StorageSuite, Vanish, put
 
 pytestmark = [pytest.mark.needs("zfs"), pytest.mark.timeout(300)]
-
-GROUP = f"zfs-fuse-{os.getpid()}"
-
-
-def start_zfs(host: Host) -> None:
-    """Let zfs-fuse run on that machine; a first start may fail."""
-    with job(Job(GROUP)):
-        for _ in range(3):
-            host.run(["sh", "-c", "setsid zfs-fuse --no-daemon >/dev/null 2>&1 </dev/null &"])
-            for _ in range(50):
-                if host.run(["zpool", "list"], check=False).code == 0:
-                    return
-                time.sleep(0.1)
-    raise AssertionError("zfs-fuse does not start")
-
-
-@pytest.fixture(scope="module")
-def here() -> Iterator[Host]:
-    host = LocalHost()
-    start_zfs(host)
-    yield host
-    host.end(GROUP)
-
-
-@pytest.fixture(scope="module")
-def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with SecondMachine(tmp_path_factory.mktemp("second")) as second:
-        host = second.host()
-        start_zfs(host)
-        yield host
-        host.end(GROUP)
-
-
-def destroyed(host: Host, name: str) -> None:
-    """Files that were closed keep a pool busy for a moment."""
-    for _ in range(50):
-        result = host.run(["zpool", "destroy", "-f", name], check=False)
-        if not result.code:
-            return
-        time.sleep(0.2)
-    raise AssertionError(result.err)
-
-
-def cleared(host: Host, folder: Path) -> None:
-    """Remove every ZFS pool and all that a test made."""
-    for name in host.run(["zpool", "list", "-H", "-o", "name"]).text.split("\n"):
-        if name.startswith("origo-"):
-            destroyed(host, name)
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def host(here: Host) -> Host:
-    return here
-
-
-@pytest.fixture
-def make(host: Host) -> Make:
-    return lambda: ZfsStorage(host, {})
-
-
-@pytest.fixture
-def pool(host: Host, tmp_path: Path) -> Iterator[PoolSpec]:
-    folder = tmp_path / "zfs"
-    folder.mkdir()
-    yield PoolSpec(7, "cellar", str(folder / "pool"), {"file": str(folder / "vdev"), "size": "128M"})
-    cleared(host, folder)
 
 
 class OnZfs:
@@ -271,67 +198,6 @@ def test_a_pool_is_not_opened_as_another_one_of_its_name_that_is_in_use(make: Ma
         make().open(pool)
     assert make().usage(pool).health == "failed"
     assert make().usage(other).health == "ok"
-
-
-class Elsewhere(LocalHost):
-    """This machine as if it had another name and address, which is how ZFS tells machines from each other."""
-
-    def command(self, argv, **more):  # type: ignore[no-untyped-def]
-        other = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere.invalid && exec "$@"', "sh"]
-        return super().command([*other, *argv], **more)
-
-
-def test_a_pool_that_another_machine_did_not_give_back_is_not_taken(make: Make, host: Host, pool: PoolSpec) -> None:
-    make().create(pool)
-    put(make(), pool, IMAGE)
-    host.end(GROUP)
-    host.run(["rm", "-f", "/etc/zfs/zpool.cache", "/var/lib/zfs/zpool.cache"])
-    start_zfs(host)
-    for act in ("open", "create", "destroy"):
-        with pytest.raises(Unavailable) as refused:
-            getattr(ZfsStorage(Elsewhere(), {}), act)(pool)
-        said = f"cannot open pool cellar: the machine {socket.gethostname()} used it last, at {time.gmtime().tm_year}-"
-        assert refused.value.message.startswith(said) and refused.value.message.endswith("and did not give it back")
-        assert refused.value.hint.startswith("if that machine is gone for good: `origo engine recover --take`")
-    make().open(pool)
-    assert list(make().list(pool, "images")) == [IMAGE.name]
-
-
-def lost(make: Make, host: Host, pool: PoolSpec) -> None:
-    """Another machine uses the pool, and ends without giving it back."""
-    make().create(pool)
-    put(make(), pool, IMAGE)
-    host.end(GROUP)
-    host.run(["rm", "-f", "/etc/zfs/zpool.cache", "/var/lib/zfs/zpool.cache"])
-    start_zfs(host)
-
-
-def test_a_pool_of_a_machine_that_is_gone_is_taken_when_that_is_asked_for(
-    make: Make, host: Host, pool: PoolSpec
-) -> None:
-    lost(make, host, pool)
-    for _ in range(2):
-        ZfsStorage(Elsewhere(), {}).take(pool)
-    assert list(make().list(pool, "images")) == [IMAGE.name]
-
-
-class Shared(Elsewhere):
-    """The disk of another machine that goes on writing to it."""
-
-    def run(self, argv, **more):  # type: ignore[no-untyped-def]
-        result = super().run(argv, **more)
-        self.looks = getattr(self, "looks", 0) + (argv[0] == "zdb" and argv[1] == "-lu")
-        return replace(result, out=re.sub(rb"txg = ([0-9]+)", rb"txg = \g<1>%d" % self.looks, result.out))
-
-
-def test_a_pool_that_somebody_writes_to_is_never_taken(
-    make: Make, host: Host, pool: PoolSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver, "WATCHED_SECONDS", 0)
-    lost(make, host, pool)
-    with pytest.raises(Conflict, match="cannot take pool cellar: it is in use, the machine .* used it last"):
-        ZfsStorage(Shared(), {}).take(pool)
-    assert host.run(["zpool", "list", "-H", "-o", "name"]).text == ""
 
 
 def fill_ext4(host: Host, file: str) -> None:
