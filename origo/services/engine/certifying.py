@@ -1,5 +1,6 @@
 """The certificate that the front shows: one that was given, one that is ordered, or the engine's own."""
 
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,14 @@ class Show(Step):
     name = "show the certificate"
 
     def plan(self, ctx: Context) -> list[str]:
-        path = ctx.core.secrets.given_path
-        chosen = "certificate" in ctx.args or "names" in ctx.data
-        return [f"{'file' if chosen else 'remove'} {path}", "nginx reads its configuration again; connections stay"]
+        path, reload = ctx.core.secrets.given_path, "nginx reads its configuration again; connections stay"
+        if "names" in ctx.data:
+            return [f"file {path}", reload]
+        if "certificate" not in ctx.args:
+            return [f"remove {path}", reload]
+        said = certificates.facts(ctx.core.secrets.unseal(ctx.args["certificate"]).encode())
+        until = time.strftime("%Y-%m-%d", time.gmtime(said.until))
+        return [f"file {path}: {', '.join(said.names)}, by {said.issuer}, until {until}", reload]
 
     def do(self, ctx: Context) -> None:
         self._put(ctx, ctx.data.get("certificate") or ctx.args.get("certificate"))
