@@ -28,7 +28,6 @@ from origo.web import Web
 
 _log = log.get("app")
 
-DAY = 86400.0
 HOUR = 3600.0
 MINUTE = 60.0
 SECOND = 1.0
@@ -123,14 +122,14 @@ class App:
             "networks": (MINUTE, lambda: networks.repair(self.core)),
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
             "backups": (HOUR, lambda: backups.nightly(self.core)),
-            "front": (DAY, self._open_front),
+            "front": (MINUTE, self._open_front),
         }
         done = dict.fromkeys(duties, time.monotonic())
         seen, settings = _clock(), self.core.config
         while not self._stopping.wait(SECOND):
             self._invite()
             if self.core.config is not settings or abs(_clock() - seen) > MINUTE:
-                seen, settings, done["front"] = _clock(), self.core.config, -DAY
+                seen, settings, done["front"] = _clock(), self.core.config, -MINUTE
             for name, (every, part) in duties.items():
                 if time.monotonic() - done[name] > every:
                     done[name] = time.monotonic()
@@ -148,7 +147,7 @@ class App:
             notify.status(f"ready: {power.running()} servers run")
 
     def _open_front(self) -> None:
-        """Start nginx; asked again every day, it goes on with a new certificate when the old one is near its end."""
+        """Start nginx; asked again, it goes on with what is new: a certificate, a setting, the machine's addresses."""
         self.core.supervisor.ensure(front.service(self.core))
 
     def _attempt(self, name: str, part: Callable[[], None]) -> None:

@@ -17,6 +17,8 @@ FILE = "origo.toml"
 """The settings file in the home."""
 DOMAIN = r"(?!.{200})[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 
+INTERFACE = r"([A-Za-z0-9][A-Za-z0-9._-]{0,14})?"
+
 
 def _is_domain(value: str) -> bool:
     return re.fullmatch(DOMAIN, value) is not None
@@ -24,6 +26,10 @@ def _is_domain(value: str) -> bool:
 
 def _is_port(value: int) -> bool:
     return 0 < value < 65536
+
+
+def _is_interface(value: str) -> bool:
+    return re.fullmatch(INTERFACE, value) is not None
 
 
 def _are_options(value: str) -> bool:
@@ -68,6 +74,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("https_port", int, 8443, "The port in the URLs of https.", _is_port, "from 1 to 65535"),
     Setting("listen", str, "", "Addresses the front listens on besides its unix sockets, separated by spaces."),
+    Setting(
+        "outer_interface",
+        str,
+        "",
+        "The interface to the world outside; by default the one that holds the default route.",
+        _is_interface,
+        "the name of an interface, such as eth0",
+    ),
     Setting(
         "setup",
         bool,

@@ -76,6 +76,7 @@ class Recover(Model):
 
 ROUTES = [
     Route("GET", "/engine", engine.show, "Show the engine"),
+    Route("GET", "/engine/setup", setup.offer, "Show what a new engine can be made of"),
     Route("POST", "/engine/setup", setup.set_up, "Set a new engine up", Kind.CHANGE, body=SetUp),
     Route("POST", "/engine/recovery-key", backups.new_key, "Make the key that opens backups of the engine", Kind.ACT),
     Route("GET", "/engine/backups", backups.list_, "List the backups of the engine", query=Page),

@@ -146,6 +146,14 @@ class Secrets:
         """Remove that key."""
         (self.folder / ACCOUNT).unlink(missing_ok=True)
 
+    def setup(self, names: Sequence[str]) -> Certificate:
+        """The certificate of a new engine's set-up pages, for the machine's addresses and the name that comes last.
+
+        Its authority is of no use later on, and can vouch for no other name.
+        """
+        permitted = next((name for name in reversed(names) if isinstance(_name(name), x509.DNSName)), "invalid")
+        return _issue(self.folder / "setup", list(names), permitted=permitted)
+
     def issue(self, purpose: str, names: Sequence[str]) -> Certificate:
         """A certificate for machines that talk to each other: host names and addresses, as server and as client.
 
@@ -183,6 +191,12 @@ def new_key() -> str:
 def digest(key: str) -> str:
     """What is stored of a key. A plain hash does, since nobody can guess 256 random bits."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def fingerprint(certificate: Certificate) -> str:
+    """What tells this certificate from all others, as browsers show it."""
+    found = x509.load_pem_x509_certificate(certificate.certificate.read_bytes())
+    return found.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def same(one: str, other: str) -> bool:

@@ -21,6 +21,8 @@ STACK = "stack"
 """The engine's few addresses on a stack's origin, through nginx."""
 AUTH = "auth"
 """nginx itself asks whether a request may reach a stack."""
+SETUP = "setup"
+"""The set-up pages of a new engine at its machine's own addresses, through nginx."""
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -57,7 +59,7 @@ def asked(environ: Mapping[str, Any], core: Core) -> Asked:
         return Asked(LOCAL, "http", core.config.host_name, "", "")
     door = environ.get("HTTP_X_ORIGO_DOOR", "")
     return Asked(
-        door=door if door in (STACK, AUTH) else ENGINE,
+        door=door if door in (STACK, AUTH, SETUP) else ENGINE,
         scheme=environ.get("HTTP_X_ORIGO_SCHEME", "http"),
         host=environ.get("HTTP_HOST", "").lower(),
         address=environ.get("HTTP_X_ORIGO_ADDRESS", ""),

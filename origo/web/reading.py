@@ -37,7 +37,7 @@ def body(environ: Mapping[str, Any], model: type[BaseModel] | None) -> BaseModel
     try:
         return model.model_validate_json(data)
     except ValidationError as invalid:
-        raise _bad(model, invalid, "the body") from None
+        raise bad(model, invalid, "the body") from None
 
 
 def query(environ: Mapping[str, Any], *, changes: bool) -> tuple[dict[str, str], bool, int]:
@@ -65,7 +65,7 @@ def parameters(found: Mapping[str, str], model: type[BaseModel] | None) -> BaseM
     try:
         return model.model_validate_strings(dict(found))
     except ValidationError as invalid:
-        raise _bad(model, invalid, "the query") from None
+        raise bad(model, invalid, "the query") from None
 
 
 def key(environ: Mapping[str, Any], body: BaseModel | None, digest: Callable[[bytes], str]) -> Key | None:
@@ -117,7 +117,8 @@ def _too_large() -> TooLarge:
     return TooLarge(f"cannot take a body of more than {BODY_LIMIT >> 20} MB")
 
 
-def _bad(model: type[BaseModel], invalid: ValidationError, where: str) -> BadInput:
+def bad(model: type[BaseModel], invalid: ValidationError, where: str) -> BadInput:
+    """What is wrong with what was sent, as a sentence about its first problem and details about all."""
     # What was sent is never repeated: it may be a password.
     found = invalid.errors(include_url=False, include_context=False, include_input=False)
     problems = [_problem(one, where) for one in found[:PROBLEMS_SHOWN]]

@@ -70,3 +70,13 @@ def test_a_link_that_was_asked_for_stays_good(world: World, path: Path) -> None:
     invitation.look()
     invitation.look()
     assert passwords.ticket_for(asked)[0] and "ticket=" not in path.read_text()
+
+
+def test_until_set_up_it_is_at_the_machines_address_and_stays_the_same(world: World, path: Path) -> None:
+    world.core.config = world.core.config.changed({"setup": True, "listen": "0.0.0.0"})
+    invitation = Invitation(world.core, str(path))
+    invitation.look()
+    said = path.read_text()
+    assert "/setup/" in said and "SHA-256" in said and "ticket=" not in said
+    invitation.look()
+    assert path.read_text() == said

@@ -57,12 +57,12 @@ def doctor(core: Core, actor: Actor) -> dict[str, Any]:
 def urls(core: Core) -> list[str]:
     """Where the engine's page is reached."""
     name, config = core.config.host_name, core.config
-    plain = [f"http://{name}{_port(config['http_port'], 80)}"] if config["domain"] == "localhost" else []
-    return [*plain, f"https://{name}{_port(config['https_port'], 443)}"]
+    plain = [f"http://{name}{port(config['http_port'], 80)}"] if config["domain"] == "localhost" else []
+    return [*plain, f"https://{name}{port(config['https_port'], 443)}"]
 
 
-def _port(number: int, default: int) -> str:
-    """As it stands in an address, where browsers leave the default one out."""
+def port(number: int, default: int) -> str:
+    """A port as it stands in an address, where browsers leave the default one out."""
     return "" if number == default else f":{number}"
 
 

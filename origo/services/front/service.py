@@ -8,6 +8,7 @@ from pathlib import Path
 from origo.contracts import ServiceSpec
 from origo.errors import BadInput
 from origo.operations.core import Core
+from origo.services.front import setting_up
 
 TEMPLATE = Path(__file__).with_name("nginx.conf")
 MOST_WORKERS = 4
@@ -87,6 +88,7 @@ def service(core: Core) -> ServiceSpec:
         "AWAY": AWAY,
     }
     values["PLAIN"] = _filled(PLAIN, values) if outside(core) else ""
+    values |= setting_up.values(core, values)
     path = f"{run}/nginx/nginx.conf"
     return ServiceSpec(
         name="nginx",

@@ -6,14 +6,19 @@ from pathlib import Path
 from origo import log
 from origo.model import database
 from origo.operations.core import Core
+from origo.secrets import fingerprint
 from origo.services import engine
+from origo.services.engine import door
 from origo.services.users import passwords
 
 FILE = "/run/issue.d/origo.issue"
 """What agetty shows; it reads it as root, and nobody else may."""
-AWAITED = """Origo is not set up yet. This set-up link, which is good once, makes its first administrator:
+AWAITED = """Origo is not set up yet. Open this link, which is good once, in a browser at any machine:
   {url}
-The administrator can also be made here, by root: origo setup
+{shown}It can also be set up here, by root: origo setup
+"""
+CERTIFICATE = """Nobody vouches for its certificate yet, so the browser will warn. It is the right one if its SHA-256 is
+  {fingerprint}
 """
 ELSEWHERE = """Origo is not set up yet. Its set-up link was asked for: `origo users setup-link` gives a new one.
 """
@@ -53,17 +58,22 @@ class Invitation:
             with database.atomic():
                 key = passwords.new_ticket(None)
             _log.info("set-up link", url=self._url(key), sentence="whoever opens it becomes the first administrator")
-        return AWAITED.format(url=self._url(key))
+        shown = ""
+        if door.is_open(self.core):
+            shown = CERTIFICATE.format(fingerprint=fingerprint(door.certificate(self.core)))
+        return AWAITED.format(url=self._url(key), shown=shown)
 
     def _url(self, key: str) -> str:
-        """By https: who reads it may sit at another machine."""
+        """By https, and until set-up by an address: who reads it may sit at another machine."""
+        if engine.awaits_setup(self.core):
+            return door.url(self.core, key)
         return f"{engine.urls(self.core)[-1]}{passwords.path(key)}"
 
     def _shown(self) -> str:
         return self.core.local.read(self.path).decode() if Path(self.path).exists() else ""
 
     def _key(self) -> str:
-        found = re.search(r"ticket=(\S+)", self._shown())
+        found = re.search(r"(?:ticket=|/setup/)(\S+)", self._shown())
         return found[1] if found else ""
 
     def _show(self, text: str) -> None:

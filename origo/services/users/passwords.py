@@ -9,6 +9,7 @@ from origo.model import Session, Ticket, User, database
 from origo.operations.core import Core
 from origo.services import access, engine, users
 from origo.services.access import SYSTEM, Actor
+from origo.services.engine import door
 from origo.services.images import folders
 from origo.services.throttle import Throttle
 
@@ -60,6 +61,8 @@ def setup_link(core: Core, actor: Actor) -> dict[str, Any]:
             hint="origo users reset-admin gives an administrator a new password",
         )
     with database.atomic():
+        if engine.awaits_setup(core):
+            return _answer(door.url(core, new_ticket(None)))
         return _answer(new_link(core, None))
 
 

@@ -1,7 +1,7 @@
 """Plain pages without script: set-up, log-in, stacks and operations; the fall-back that always works."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import bottle
@@ -12,7 +12,7 @@ from origo.model import database
 from origo.services.throttle import Throttle
 from origo.web import answers, doors
 from origo.web.application import Application
-from origo.web.pages import entrance, stacks, work
+from origo.web.pages import entrance, setting_up, stacks, work
 from origo.web.pages.visit import Visit, local, quoted, style
 
 Handler = Callable[..., HTTPResponse]
@@ -28,7 +28,7 @@ def add(application: Application) -> None:
         ("POST", "/login", functools.partial(entrance.login, throttle), True),
         ("GET", "/entered", entrance.entered, True),
         ("POST", "/logout", entrance.logout, False),
-        ("GET", "/authority.crt", entrance.authority, True),
+        ("GET", "/authority.crt", setting_up.authority, True),
         ("GET", "/enter/<label>", entrance.enter, False),
         ("GET", "/", stacks.index, False),
         ("GET", "/install/<entry>", stacks.install_form, False),
@@ -39,17 +39,32 @@ def add(application: Application) -> None:
         ("GET", "/operations/<id>", work.show, False),
         ("POST", "/operations/<id>/<verb:re:cancel|retry|forget>", work.act, False),
     ):
-        application.bottle.route(path, method, functools.partial(_answer, application, handler, public))
+        application.bottle.route(
+            path, method, functools.partial(_answer, application, handler, public, (doors.ENGINE,))
+        )
+    for method, path, handler in (
+        ("GET", "/setup/authority.crt", setting_up.authority),
+        ("GET", "/setup/<key>", setting_up.form),
+        ("POST", "/setup/<key>/plan", setting_up.plan),
+        ("POST", "/setup/<key>/begin", setting_up.begin),
+        ("GET", "/setup/<key>/progress", setting_up.progress),
+        ("POST", "/setup/<key>/end", setting_up.end),
+    ):
+        answer = functools.partial(_answer, application, handler, True, (doors.ENGINE, doors.SETUP))
+        application.bottle.route(path, method, answer)
+    application.bottle.route("/setup/style.css", "GET", style)
     application.bottle.route("/style.css", "GET", style)
     application.refuse = functools.partial(_refuse, application)
 
 
-def _answer(application: Application, handler: Handler, public: bool, **parameters: str) -> HTTPResponse:
+def _answer(
+    application: Application, handler: Handler, public: bool, through: Sequence[str], **parameters: str
+) -> HTTPResponse:
     environ = bottle.request.environ
     opened = database.connect(reuse_if_open=True)
     visit = Visit.of(application.core, environ)
     try:
-        if visit.way.door != doors.ENGINE:
+        if visit.way.door not in through:
             raise NotFound("cannot find this page here")
         if not visit.actor.id and not public:
             return visit.go(f"/login?next={quoted(_address(environ))}")

@@ -4,11 +4,11 @@ from bottle import HTTPResponse
 from pydantic import TypeAdapter, ValidationError
 
 from origo.errors import BadInput, Forbidden, NotFound, OrigoError
-from origo.services import sessions
+from origo.services import engine, sessions
+from origo.services.engine import door
 from origo.services.sessions import entering
 from origo.services.throttle import Throttle
 from origo.services.users import UserName, passwords
-from origo.web import answers
 from origo.web.pages.visit import Visit, local, quoted
 
 USER_NAME: TypeAdapter[str] = TypeAdapter(UserName)
@@ -23,6 +23,8 @@ def setup_form(visit: Visit) -> HTTPResponse:
             "cannot use this link: it was used before, or is too old",
             hint="`origo users setup-link` on the engine's machine, or an administrator, gives a new one",
         )
+    if not name and engine.awaits_setup(visit.core):
+        return visit.go(door.path(ticket))
     return _setup_page(visit, ticket, name)
 
 
@@ -77,16 +79,6 @@ def logout(visit: Visit) -> HTTPResponse:
     visit.form()
     sessions.log_out(visit.session)
     return visit.go("/login", cookie="")
-
-
-def authority(visit: Visit) -> HTTPResponse:
-    """The certificate of the engine's authority, for a browser to trust."""
-    certificate = visit.core.secrets.front(visit.core.config["domain"])
-    headers = {
-        "Content-Type": "application/x-x509-ca-cert",
-        "Content-Disposition": 'attachment; filename="origo-authority.crt"',
-    }
-    return HTTPResponse(certificate.authority.read_bytes(), 200, answers.SECURITY | headers)
 
 
 def enter(visit: Visit, label: str) -> HTTPResponse:

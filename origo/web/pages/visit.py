@@ -91,7 +91,7 @@ class Visit:
     @property
     def styles(self) -> str:
         """Where the style sheet is on this origin."""
-        return "/.origo/style.css" if self.way.door == doors.STACK else "/style.css"
+        return {doors.STACK: "/.origo/style.css", doors.SETUP: "/setup/style.css"}.get(self.way.door, "/style.css")
 
     def go(self, path: str, *, cookie: str | None = None) -> HTTPResponse:
         """Lead the browser to another page; `cookie` becomes (or, empty, ends) this origin's session."""
