@@ -17,6 +17,16 @@ from origo.web.pages.visit import Visit, local, quoted, style
 
 Handler = Callable[..., HTTPResponse]
 
+SETUP: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/setup/authority.crt", setting_up.authority),
+    ("GET", "/setup/<key>", setting_up.form),
+    ("POST", "/setup/<key>/plan", setting_up.plan),
+    ("POST", "/setup/<key>/begin", setting_up.begin),
+    ("GET", "/setup/<key>/progress", setting_up.progress),
+    ("POST", "/setup/<key>/end", setting_up.end),
+)
+"""The pages that a new engine has at its machine's own addresses too."""
+
 
 def add(application: Application) -> None:
     """Add all pages to what nginx reaches."""
@@ -42,15 +52,8 @@ def add(application: Application) -> None:
         application.bottle.route(
             path, method, functools.partial(_answer, application, handler, public, (doors.ENGINE,))
         )
-    for method, path, handler in (
-        ("GET", "/setup/authority.crt", setting_up.authority),
-        ("GET", "/setup/<key>", setting_up.form),
-        ("POST", "/setup/<key>/plan", setting_up.plan),
-        ("POST", "/setup/<key>/begin", setting_up.begin),
-        ("GET", "/setup/<key>/progress", setting_up.progress),
-        ("POST", "/setup/<key>/end", setting_up.end),
-    ):
-        answer = functools.partial(_answer, application, handler, True, (doors.ENGINE, doors.SETUP))
+    for method, path, page in SETUP:
+        answer = functools.partial(_answer, application, page, True, (doors.ENGINE, doors.SETUP))
         application.bottle.route(path, method, answer)
     application.bottle.route("/setup/style.css", "GET", style)
     application.bottle.route("/style.css", "GET", style)
