@@ -133,6 +133,20 @@ def test_events_arrive_through_the_front_as_they_happen(front: Front, anna: User
     connection.close()
 
 
+def test_other_addresses_are_listened_on_as_soon_as_the_setting_names_them(front: Front) -> None:
+    have_address("192.0.2.20")
+    before = front.core.config
+    front.core.config = before.changed({"listen": "127.0.0.1 0.0.0.0"})
+    front.core.supervisor.ensure(fronts.service(front.core))
+    for port in (PORT, TLS_PORT):
+        socket.create_connection(("192.0.2.20", port), timeout=5).close()
+    assert ask("GET", ENGINE, "/login").status == 200
+    front.core.config = before
+    front.core.supervisor.ensure(fronts.service(front.core))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("192.0.2.20", PORT), timeout=5)
+
+
 def test_streams_never_starve_requests(front: Front) -> None:
     assert within(4, lambda: len(front.web.app.places.streams) == 0)
     lines = []

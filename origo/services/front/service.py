@@ -1,5 +1,6 @@
 """nginx as a service: its configuration, made from the settings alone."""
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -90,9 +91,12 @@ def service(core: Core) -> ServiceSpec:
     values["PLAIN"] = _filled(PLAIN, values) if outside(core) else ""
     values |= setting_up.values(core, values)
     path = f"{run}/nginx/nginx.conf"
+    # One that listens elsewhere is started anew: while it runs, nginx cannot begin to listen on all addresses of a port
+    # of which it has one, and goes on as it was.
+    where = hashlib.sha256(values["LISTEN_DEFAULT"].encode()).hexdigest()[:16]
     return ServiceSpec(
         name="nginx",
-        argv=("/usr/sbin/nginx", "-c", path, "-e", "stderr", "-p", f"{run}/nginx"),
+        argv=("/usr/sbin/nginx", "-c", path, "-e", "stderr", "-p", f"{run}/nginx", "-g", f"env ORIGO_LISTEN={where};"),
         files={path: _filled(TEMPLATE.read_text(), values)},
         ready=sockets[1],
         stale=sockets,
