@@ -90,13 +90,13 @@ def service(core: Core) -> ServiceSpec:
     }
     values["PLAIN"] = _filled(PLAIN, values) if outside(core) else ""
     values |= setting_up.values(core, values)
-    path = f"{run}/nginx/nginx.conf"
-    # One that listens elsewhere is started anew: while it runs, nginx cannot begin to listen on all addresses of a port
-    # of which it has one, and goes on as it was.
-    where = hashlib.sha256(values["LISTEN_DEFAULT"].encode()).hexdigest()[:16]
+    # One that listens elsewhere is another file, and so another program: while it runs, nginx cannot begin to listen on
+    # all addresses of a port of which it has one, and goes on as it was.
+    where = hashlib.sha256(values["LISTEN_DEFAULT"].encode()).hexdigest()[:8]
+    path = f"{run}/nginx/nginx-{where}.conf"
     return ServiceSpec(
         name="nginx",
-        argv=("/usr/sbin/nginx", "-c", path, "-e", "stderr", "-p", f"{run}/nginx", "-g", f"env ORIGO_LISTEN={where};"),
+        argv=("/usr/sbin/nginx", "-c", path, "-e", "stderr", "-p", f"{run}/nginx"),
         files={path: _filled(TEMPLATE.read_text(), values)},
         ready=sockets[1],
         stale=sockets,
