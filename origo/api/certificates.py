@@ -30,6 +30,13 @@ class Updates(Model):
     secret: str = Field(min_length=1, max_length=500)
 
 
+class External(Model):
+    """An account that was made at an authority's own site: its id, and its key for ACME (EAB) in base64."""
+
+    id: str = Field(min_length=1, max_length=200)
+    key: str = Field(max_length=500, pattern=r"^[A-Za-z0-9_-]+=*$")
+
+
 class OrderCertificate(Model):
     """Which ACME server is asked, and how the names are proven: by updates of DNS, by a program of root's (only from
     the engine's machine), or, where neither is given, over http; then pages are named one by one, without a star.
@@ -41,6 +48,7 @@ class OrderCertificate(Model):
     authority: Pem = ""
     email: str = Field(default="", max_length=254)
     agreed: bool = False
+    external: External | None = None
     dns: Updates | None = None
     hook: str = Field(default="", max_length=500)
 

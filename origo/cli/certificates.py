@@ -40,6 +40,8 @@ def set_(chain: TextIO, key: TextIO, plan: bool, json_: bool) -> None:
 @click.option("--directory-authority", type=click.File(), help="Who vouches for that server, if nobody known does.")
 @click.option("--email", help="Whom the authority may write to.")
 @click.option("--agree-terms", is_flag=True, help="You agree to that server's terms of service.")
+@click.option("--account-id", help="The id of an account at that authority's own site, where it wants one (EAB).")
+@click.option("--account-key", type=click.File(), help="A file with the key of that account.")
 @click.option("--dns-server", help="The name server that takes updates, as a name or address, with :PORT if not 53.")
 @click.option("--dns-key", type=click.File(), help="The key for updates, as `tsig-keygen` writes it.")
 @click.option("--hook", type=click.Path(path_type=Path), help="Root's program that is called to change DNS.")
@@ -50,6 +52,8 @@ def order(
     directory_authority: TextIO | None,
     email: str | None,
     agree_terms: bool,
+    account_id: str | None,
+    account_key: TextIO | None,
     dns_server: str | None,
     dns_key: TextIO | None,
     hook: Path | None,
@@ -63,10 +67,13 @@ def order(
     """
     if bool(dns_server) != bool(dns_key):
         raise click.UsageError("--dns-server and --dns-key belong together")
+    if bool(account_id) != bool(account_key):
+        raise click.UsageError("--account-id and --account-key belong together")
     body: dict[str, Any] = {"agreed": agree_terms}
     body |= {"directory": directory} if directory else {}
     body |= {"authority": directory_authority.read()} if directory_authority else {}
     body |= {"email": email} if email else {}
+    body |= {"external": {"id": account_id, "key": account_key.read().strip()}} if account_key else {}
     body |= {"hook": str(hook)} if hook else {}
     body |= {"dns": _updates(dns_server, dns_key.read())} if dns_server and dns_key else {}
     output.change(client.connect().post("/engine/certificate/order", body, plan=plan), json_=json_, plan=plan)

@@ -31,7 +31,7 @@ HINTS = {
     "incorrectResponse": "what the ACME server was shown is not what it asked for: does the name lead elsewhere?",
     "caa": "the CAA record of the domain does not allow this authority",
     "rejectedIdentifier": "that authority gives no certificates for this name",
-    "externalAccountRequired": "that authority takes only accounts that were made at its own site",
+    "externalAccountRequired": "it takes only accounts of its own site: give --account-id and --account-key",
 }
 
 
@@ -68,21 +68,28 @@ class Directory:
         """Where the server's terms of service are; empty if it has none."""
         return str(getattr(self.acme.directory.meta, "terms_of_service", None) or "")
 
-    def register(self, email: str, *, agreed: bool) -> None:
+    def register(self, email: str, *, agreed: bool, external: tuple[str, str] | None) -> None:
         """Be known to the server; nothing changes for an account that is. Raises BadInput if its terms were not
-        agreed to."""
+        agreed to. `external` is the id and the key of an account that was made at the authority's own site."""
         if self.terms and not agreed:
             raise BadInput(
                 f"cannot order a certificate from {self._url}: its terms were not agreed to",
                 hint=f"read {self.terms}, then say so with --agree-terms",
             )
-        account = messages.NewRegistration.from_data(email=email or None, terms_of_service_agreed=agreed)
         with _words(f"register with {self._url}"):
+            account = messages.NewRegistration.from_data(
+                email=email or None, terms_of_service_agreed=agreed, external_account_binding=self._binding(external)
+            )
             self._net.account = None
             try:
                 self.acme.new_account(account)
             except errors.ConflictError as known:
                 self._net.account = messages.RegistrationResource(uri=known.location, body=messages.Registration())
+
+    def _binding(self, external: tuple[str, str] | None) -> dict[str, Any] | None:
+        if external is None:
+            return None
+        return messages.ExternalAccountBinding.from_data(self.key.public_key(), *external, self.acme.directory)
 
     def order(self, request: bytes) -> "Order":
         """Order what the request (PEM) says."""

@@ -19,7 +19,7 @@ class FakeDirectory:
     def __init__(self, url: str, account: bytes, authority: bytes) -> None:
         self.refuses = "refuse" in url
 
-    def register(self, email: str, *, agreed: bool) -> None:
+    def register(self, email: str, *, agreed: bool, external: tuple[str, str] | None) -> None:
         killing.point("registered")
 
     def order(self, request: bytes) -> "FakeOrder":

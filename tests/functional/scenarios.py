@@ -106,7 +106,8 @@ def a_known_certificate(core: Core) -> None:
 
 
 NOON = 1.8e9
-ACME = {"directory": "https://acme.example/dir", "authority": "", "email": "", "agreed": True, "way": {"by": "http"}}
+SERVED = {"directory": "https://acme.example/dir", "authority": "", "email": "", "agreed": True, "external": None}
+ACME = SERVED | {"way": {"by": "http"}}
 ENGINE = {"name": "lab", "domain": "lab.example", "storage": {"driver": "files", "options": {}}}
 IMAGE = {"image": kinds.image, **kinds.MINE}
 SERVER = {"server": kinds.server, **kinds.MINE}

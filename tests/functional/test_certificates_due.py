@@ -23,7 +23,8 @@ from tests.functional.watching import eventually, open_issues
 
 DAY = 86400.0
 NAMES = ["origo.lab.example", "*.origo.lab.example"]
-ORDER = {"directory": "https://acme.example/dir", "authority": "", "email": "", "agreed": True, "way": {"by": "http"}}
+ACME = {"directory": "https://acme.example/dir", "authority": "", "email": "", "agreed": True, "external": None}
+ORDER = ACME | {"way": {"by": "http"}}
 ADMIN = Actor(id="anna", name="anna", role="admin")
 
 

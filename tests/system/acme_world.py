@@ -95,8 +95,8 @@ class Acme:
 
 
 @contextlib.contextmanager
-def acme_world(**environment: str) -> Iterator[Acme]:
-    """Both servers, ready; `environment` is pebble's, by the ends of its variables' names."""
+def acme_world(accounts: dict[str, str] | None = None) -> Iterator[Acme]:
+    """Both servers, ready; `accounts` are the only ones that pebble takes, by id with their keys."""
     folder = Path(tempfile.mkdtemp(prefix="origo-acme-", dir="/run"))
     for address in (ADDRESS, SERVER):
         subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", "lo"], check=True)
@@ -107,10 +107,10 @@ def acme_world(**environment: str) -> Iterator[Acme]:
     (folder / "pebble.json").write_text(json.dumps({"pebble": {
         "listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
         "httpPort": 80, "tlsPort": 443,
+        "externalAccountBindingRequired": bool(accounts), "externalAccountMACKeys": accounts or {},
         "certificate": str(own.certificate), "privateKey": str(own.key),
     }}))  # fmt: skip
-    usual = {"VA_NOSLEEP": "1", "WFE_NONCEREJECT": "0", "AUTHZREUSE": "0"}
-    variables = {f"PEBBLE_{name}": value for name, value in (usual | environment).items()}
+    variables = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"}
     pebble = ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", f"{SERVER}:53"]
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)

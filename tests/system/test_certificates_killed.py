@@ -73,7 +73,7 @@ def submit(acme: Acme, folder: Path, engine: Engine, plan: bool) -> Any:
         "secret": secret,
     }
     args = {"directory": acme.directory, "authority": acme.authority.read_text(), "email": "", "agreed": True}
-    return engine.submit(OrderCertificate(), args | {"way": way}, by=SYSTEM.id, plan=plan)
+    return engine.submit(OrderCertificate(), args | {"external": None, "way": way}, by=SYSTEM.id, plan=plan)
 
 
 def scenario(acme: Acme) -> Scenario:

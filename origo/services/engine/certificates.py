@@ -57,7 +57,10 @@ def order(core: Core, actor: Actor, body: Any) -> Any:
     access.require(actor, "engine.manage")
     if body.authority:
         certificates.facts(body.authority.encode())
-    args = body.model_dump(include={"directory", "authority", "email", "agreed"}) | {"way": _way(core, actor, body)}
+    args = body.model_dump(include={"directory", "authority", "email", "agreed", "external"})
+    if body.external:
+        args["external"]["key"] = core.secrets.seal(body.external.key)
+    args["way"] = _way(core, actor, body)
     return core.operations.submit(OrderCertificate(), args, by=actor.id, plan=actor.plan, key=actor.key)
 
 

@@ -127,7 +127,8 @@ def _directory(ctx: Context) -> "Directory":
 
     args = ctx.args
     directory = ordering.Directory(args["directory"], ctx.core.secrets.account(), args["authority"].encode())
-    directory.register(args["email"], agreed=args["agreed"])
+    external = args["external"] and (args["external"]["id"], ctx.core.secrets.unseal(args["external"]["key"]))
+    directory.register(args["email"], agreed=args["agreed"], external=external)
     return directory
 
 
