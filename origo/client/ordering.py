@@ -127,7 +127,7 @@ class Order:
             for _, body in self._asked:
                 self._directory.acme.answer_challenge(body, body.response(self._directory.key))
             for number, (authorization, _) in enumerate(self._asked):
-                host.report(number / len(self._asked), authorization.body.identifier.value)
+                host.report(0.5 + number / len(self._asked) / 2, authorization.body.identifier.value)
                 self._await(authorization)
 
     def certificate(self) -> bytes:

@@ -118,13 +118,13 @@ def test_the_end_of_a_given_one_is_told_before(core: Core, left: float, said: st
 
 
 def test_one_that_cannot_serve_is_told_and_the_engines_own_is_shown(core: Core) -> None:
-    core.secrets.given_path.write_text("damaged")
+    core.secrets.given_path.write_bytes(b"\xffdamaged")
     minute(core)
     assert "the engine shows a certificate of its own" in open_issues()[0]
     assert certificates.show(core, SYSTEM)["source"] == "own"
-    core.secrets.given_path.unlink()
+    kinds.run(core, certifying.OrderCertificate(), **ORDER)
     minute(core)
-    assert open_issues() == []
+    assert open_issues() == [] and certificates.show(core, SYSTEM)["source"] == "ordered"
 
 
 def test_a_clock_that_is_set_back_orders_nothing_twice(ordered: Core) -> None:

@@ -16,6 +16,8 @@ from origo.services.engine import proving
 if TYPE_CHECKING:
     from origo.client.ordering import Directory
 
+BYTES = "latin-1"
+"""Every file is a text of it, also a damaged one."""
 MOST_NAMES = 100
 """What an ACME server takes in one certificate."""
 
@@ -33,7 +35,7 @@ def _before(ctx: Context) -> dict[str, Any]:
     """What was given before, sealed, since the private key is in it; no plan has it."""
     path = str(ctx.core.secrets.given_path)
     there = bool(ctx.id) and ctx.core.local.exists(path)
-    return {"before": ctx.core.secrets.seal(ctx.core.local.read(path).decode()) if there else None}
+    return {"before": ctx.core.secrets.seal(ctx.core.local.read(path).decode(BYTES)) if there else None}
 
 
 class Show(Step):
@@ -62,7 +64,7 @@ class Show(Step):
         if sealed is None:
             ctx.core.local.remove(path)
         else:
-            ctx.core.local.write(path, ctx.core.secrets.unseal(sealed).encode(), mode=0o600)
+            ctx.core.local.write(path, ctx.core.secrets.unseal(sealed).encode(BYTES), mode=0o600)
         front.show_certificate(ctx.core)
 
 
@@ -91,9 +93,9 @@ class Obtain(Step):
         return [f"{name}, proven {_BY[ctx.args['way']['by']]}" for name in ctx.data["names"]]
 
     def do(self, ctx: Context) -> None:
+        self._hide(ctx)
         if "certificate" in ctx.data:
             return
-        self._hide(ctx)
         key = certificates.new_key()
         order = _directory(ctx).order(certificates.request(key, ctx.data["names"]))
         challenges = order.challenges(proving.kind(ctx.args["way"]))
@@ -102,17 +104,17 @@ class Obtain(Step):
             host.report(number / len(challenges) / 2, challenge.name)
             proving.show(ctx.core, ctx.args["way"], challenge)
         order.prove()
-        chain = order.certificate()
+        pem = certificates.checked(order.certificate(), key, ctx.data["names"])
+        ctx.keep(certificate=ctx.core.secrets.seal(pem.decode()))
         self._hide(ctx)
-        ctx.keep(certificate=ctx.core.secrets.seal(certificates.checked(chain, key, ctx.data["names"]).decode()))
 
     def undo(self, ctx: Context) -> None:
         self._hide(ctx)
 
     def _hide(self, ctx: Context) -> None:
-        from origo.client.ordering import Challenge
-
         if ctx.data.get("shown"):
+            from origo.client.ordering import Challenge
+
             for challenge in ctx.data["shown"]:
                 try:
                     proving.hide(ctx.core, ctx.args["way"], Challenge(**challenge))
