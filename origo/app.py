@@ -19,6 +19,7 @@ from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes
 from origo.services.engine import backups, certificates
+from origo.services.engine.firewall import Firewall
 from origo.services.images import folders
 from origo.services.pools import keeping
 from origo.services.servers import power, shutdowns
@@ -49,6 +50,7 @@ class App:
         self.ready = threading.Event()
         """Set once everything is as the rows say, after a start."""
         self.invitation = Invitation(core)
+        self.firewall = Firewall(core)
         self.watchdog = notify.Watchdog({"web": self.web.alive, "operations": core.operations.alive})
         self._stopping = threading.Event()
         self._settling = threading.Thread(target=self._settle, name="settle", daemon=True)
@@ -98,6 +100,7 @@ class App:
 
     def _settle(self) -> None:
         core = self.core
+        self._attempt("firewall", self.firewall.ensure)
         self._attempt("programs", lambda: nodes.start_programs(core))
         self._attempt("pools", lambda: keeping.ensure(core, open_all=True))
         self._attempt("import folders", lambda: folders.ensure(core))
@@ -119,6 +122,7 @@ class App:
         """Do what is due from time to time; for the front at once when the clock or the settings were changed."""
         duties = {
             "status": (MINUTE, self._say_how_it_is),
+            "firewall": (MINUTE, self.firewall.ensure),
             "networks": (MINUTE, lambda: networks.repair(self.core)),
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
             "backups": (HOUR, lambda: backups.nightly(self.core)),
@@ -129,7 +133,8 @@ class App:
         while not self._stopping.wait(SECOND):
             self._invite()
             if self.core.config is not settings or abs(_clock() - seen) > MINUTE:
-                seen, settings, done["front"] = _clock(), self.core.config, -MINUTE
+                seen, settings = _clock(), self.core.config
+                done |= {"front": -MINUTE, "firewall": -MINUTE}
             for name, (every, part) in duties.items():
                 if time.monotonic() - done[name] > every:
                     done[name] = time.monotonic()

@@ -1,6 +1,7 @@
 """Settings: one table; the machine's defaults, a TOML file in the home, and the environment, each over the former."""
 
 import difflib
+import ipaddress
 import json
 import os
 import re
@@ -17,6 +18,8 @@ FILE = "origo.toml"
 """The settings file in the home."""
 DOMAIN = r"(?!.{200})[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 
+OPENED = r"(?P<ports>[0-9]{1,5}(-[0-9]{1,5})?)/(?P<protocol>tcp|udp)(@(?P<source>[0-9a-f.:]+/[0-9]{1,3}))?"
+"""What the firewall lets in: a port or several, of one protocol, from everywhere or from one network."""
 INTERFACE = r"([A-Za-z0-9][A-Za-z0-9._-]{0,14})?"
 
 
@@ -30,6 +33,24 @@ def _is_port(value: int) -> bool:
 
 def _is_interface(value: str) -> bool:
     return re.fullmatch(INTERFACE, value) is not None
+
+
+def _are_opened(value: str) -> bool:
+    found = [re.fullmatch(OPENED, word) for word in value.split()]
+    try:
+        return all(one and _are_ports(one["ports"]) and _is_network(one["source"]) for one in found)
+    except ValueError:
+        return False
+
+
+def _are_ports(value: str) -> bool:
+    first, _, last = value.partition("-")
+    return 0 < int(first) <= int(last or first) < 65536
+
+
+def _is_network(value: str | None) -> bool:
+    """Raises ValueError."""
+    return value is None or bool(ipaddress.ip_network(value))
 
 
 def _are_options(value: str) -> bool:
@@ -81,6 +102,20 @@ SETTINGS: tuple[Setting, ...] = (
         "The interface to the world outside; by default the one that holds the default route.",
         _is_interface,
         "the name of an interface, such as eth0",
+    ),
+    Setting(
+        "firewall",
+        bool,
+        False,
+        "Whether this machine is reachable by ssh, by its pages and by what `firewall_open` says only.",
+    ),
+    Setting(
+        "firewall_open",
+        str,
+        "",
+        "What else the firewall lets in, such as `5432/tcp 6000-6010/udp 2049/tcp@192.168.1.0/24`.",
+        _are_opened,
+        "ports such as 5432/tcp, 6000-6010/udp or 2049/tcp@192.168.1.0/24",
     ),
     Setting(
         "setup",

@@ -7,7 +7,7 @@ from pydantic import Field
 from origo.api.pools import PoolPath
 from origo.api.route import Kind, Model, Page, Route
 from origo.api.users import Password
-from origo.config import DOMAIN
+from origo.config import DOMAIN, INTERFACE
 from origo.services import engine, events, issues, nodes, plugins
 from origo.services.engine import backups, setup
 from origo.services.naming import Name, Written
@@ -38,12 +38,17 @@ class FirstPool(Model):
 
 
 class SetUp(Model):
-    """What a new engine is to be. Without an administrator the link of `origo users setup-link` makes the first one."""
+    """What a new engine is to be. Without an administrator the link of `origo users setup-link` makes the first one.
+
+    Without a time zone the machine's stays; without an outer interface it is the one that holds the default route.
+    """
 
     name: Name = "origo"
     domain: Annotated[str, Field(max_length=200), Written(DOMAIN, "a domain in small letters, such as example.org")]
     administrator: Administrator | None = None
     storage: FirstPool = FirstPool()
+    time_zone: str = Field(default="", max_length=100)
+    outer_interface: Annotated[str, Field(max_length=15), Written(INTERFACE, "the name of an interface")] = ""
 
 
 class BackUp(Model):

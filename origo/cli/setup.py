@@ -9,7 +9,7 @@ import click
 
 from origo import client
 from origo.cli import output
-from origo.errors import BadInput, reason
+from origo.errors import BadInput, reason, size
 
 
 @click.command(name="setup")
@@ -55,14 +55,21 @@ def _option(value: Any) -> str:
 
 def _ask() -> dict[str, Any]:
     """The answers of a person."""
-    engine = client.connect().get("/engine")
+    offer = client.connect().get("/engine/setup")
     body: dict[str, Any] = {
-        "name": _prompt("Name of the engine", default=engine["name"]),
-        "domain": _prompt("Its domain (the engine will be origo.<domain>)", default=engine["domain"]),
+        "name": _prompt("Name of the engine", default=offer["name"]),
+        "domain": _prompt("Its domain (the engine will be origo.<domain>)", default=offer["domain"]),
     }
+    for disk in offer["disks"]:
+        output.line(f"empty: {disk['path']}  {size(disk['size_bytes'])}  {disk['model']}", err=True)
     devices = shlex.split(_prompt("Empty disks for ZFS, as paths (none: a folder of this disk)", default=""))
     if devices:
         body["storage"] = {"driver": "storage_zfs", "options": {"devices": " ".join(devices)}}
+    for name, text in (("time_zone", "Time zone"), ("outer_interface", "Interface to the world outside")):
+        said = _prompt(text, default=offer[name])
+        # What is as it was stays found by itself, at the next boot too.
+        if said != offer[name]:
+            body[name] = said
     name = _prompt("Name of the first administrator", default="admin")
     password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return {**body, "administrator": {"name": name, "password": password}}

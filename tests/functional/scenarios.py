@@ -13,7 +13,7 @@ from origo.operations.engine import Engine
 from origo.secrets import Secrets
 from origo.services.access import SYSTEM
 from origo.services.catalog import operations as catalog
-from origo.services.engine import backups, certifying
+from origo.services.engine import backups, certifying, zone
 from origo.services.engine import operations as engine_operations
 from origo.services.engine.copying import BackUpEngine, RestoreEngine
 from origo.services.images import operations as images
@@ -94,6 +94,14 @@ def open_with_acme(folder: Path) -> Engine:
     return kinds.open_core(folder).operations
 
 
+def open_with_a_zone(folder: Path) -> Engine:
+    link = folder / "localtime"
+    setattr(zone, "LINK", str(link))  # noqa: B010
+    if not link.is_symlink():
+        link.symlink_to(f"{zone.ZONES}{zone.DEFAULT}")
+    return kinds.open_core(folder).operations
+
+
 def is_shown(folder: Path, status: str) -> None:
     """One that was not done left the certificate that was there before."""
     before, now = (folder / "before.pem").read_bytes(), (folder / "keys" / "certificate.pem").read_bytes()
@@ -108,13 +116,19 @@ def a_known_certificate(core: Core) -> None:
 NOON = 1.8e9
 SERVED = {"directory": "https://acme.example/dir", "authority": "", "email": "", "agreed": True, "external": None}
 ACME = SERVED | {"way": {"by": "http"}}
-ENGINE = {"name": "lab", "domain": "lab.example", "storage": {"driver": "files", "options": {}}}
+ENGINE = {
+    **{"name": "lab", "domain": "lab.example", "storage": {"driver": "files", "options": {}}},
+    **{"time_zone": "Europe/Vienna", "outer_interface": ""},
+}
 IMAGE = {"image": kinds.image, **kinds.MINE}
 SERVER = {"server": kinds.server, **kinds.MINE}
 STACK = {"stack": kinds.stack, **kinds.MINE}
 
 SCENARIOS: tuple[Scenario, ...] = (
-    case(engine_operations.SetUp, kinds.without_a_pool, administrator=administrator, **ENGINE),
+    replace(
+        case(engine_operations.SetUp, kinds.without_a_pool, administrator=administrator, **ENGINE),
+        open=open_with_a_zone,
+    ),
     case(certifying.SetCertificate, a_certificate, certificate=another),
     replace(case(certifying.OrderCertificate, a_known_certificate, **ACME), open=open_with_acme, check=is_shown),
     case(certifying.RemoveCertificate, a_certificate),

@@ -12,6 +12,7 @@ from origo import __main__, config, model
 from origo.errors import BadInput, OrigoError
 from origo.operations.core import Core
 from origo.services import engine, pools
+from origo.services.engine import zone
 from origo.services.pools import keeping
 from tests.functional import kinds
 from tests.functional.api_world import World
@@ -121,6 +122,9 @@ def test_comments_and_other_settings_stay_in_the_file(core: Core, run: Run) -> N
         ("[storage]", "[storag]", "storag"),
         ("domain =", "domian =", "domain"),
         ('"lab"', '"a/b"', "name"),
+        ('"lab"', '"lab"\ntime_zone = "Europe/Viena"', "there is none of that name"),
+        ('"lab"', '"lab"\nouter_interface = "nowhere9"', "cannot use the interface nowhere9"),
+        ('"lab"', '"lab"\nouter_interface = "a;b"', "outer_interface"),
         ('"files"', '"files', "cannot read the answers"),
     ],
 )
@@ -161,7 +165,7 @@ def test_what_the_environment_says_cannot_be_chosen(core: Core, run: Run, monkey
 
 def test_without_a_file_a_person_is_asked_sees_the_plan_and_may_say_no(core: Core, run: Run) -> None:
     core.drivers.register("storage", "storage_rsync", kinds.WatchedStorage)
-    words = ["lab", "lab.example", "", "anna", PASSWORD, PASSWORD]
+    words = ["lab", "lab.example", "", "", "", "anna", PASSWORD, PASSWORD]
     said_no = run("setup", input="\n".join([*words, "n", ""]))
     assert said_no.exit_code == 1 and "1. make the pool" in said_no.stdout
     assert not model.Pool.select().exists()
@@ -172,3 +176,27 @@ def test_without_a_file_a_person_is_asked_sees_the_plan_and_may_say_no(core: Cor
 def test_an_engine_that_waits_for_nobody_has_its_pool_from_the_start(tmp_path: Path) -> None:
     with kinds.running(tmp_path) as core:
         assert not engine.awaits_setup(core) and pools.find(0).state == "ready"
+
+
+def test_the_time_zone_is_chosen_and_an_undo_puts_the_old_one_back(
+    core: Core, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "localtime"
+    link.symlink_to("/usr/share/zoneinfo/Etc/UTC")
+    monkeypatch.setattr(zone, "LINK", str(link))
+    wanted = answers(core, ANSWERS.replace('"lab"', '"lab"\ntime_zone = "Europe/Vienna"'))
+    assert "Europe/Vienna" in run("setup", "--answers", wanted, "--plan").stdout
+    write = core.local.write
+
+    def refuse(path: str, *words: Any, **more: Any) -> None:
+        if path.endswith(config.FILE):
+            assert str(link.readlink()) == "/usr/share/zoneinfo/Europe/Vienna"
+            raise BadInput("cannot write: the disk is full")
+        write(path, *words, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(core.local, "write", refuse)
+        assert run("setup", "--answers", wanted).exit_code == 1
+    assert zone.current(core) == "Etc/UTC"
+    assert run("setup", "--answers", wanted).exit_code == 0
+    assert zone.current(core) == "Europe/Vienna"

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -10,10 +11,11 @@ WIRE = "wire0"
 """This world's end of the wire; its default route goes there."""
 
 
+@dataclass(frozen=True)
 class Outside:
     """What runs there: `enter` is the beginning of the command lines."""
 
-    enter = ("ip", "netns", "exec", "outside")
+    enter: tuple[str, ...] = ("ip", "netns", "exec", "outside")
 
     def run(self, *argv: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
         """A command there, as it ended."""

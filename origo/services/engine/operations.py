@@ -9,16 +9,18 @@ from origo.errors import BadInput, Conflict
 from origo.model import EngineRow, Pool, User, new_id
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.services import issues, pools
+from origo.services.engine import addresses, zone
 from origo.services.images import folders
 from origo.services.pools import operations as pool_operations
 
 AWAITED = "engine/setup"
 """The key of the issue that the engine is not set up."""
-SETTINGS = ("name", "domain")
+SETTINGS = ("name", "domain", "outer_interface")
 
 
 def _settings(ctx: Context) -> dict[str, str]:
-    return {name: ctx.args[name] for name in SETTINGS}
+    """What was chosen; an interface that was not is found anew at each boot."""
+    return {name: ctx.args[name] for name in SETTINGS if ctx.args[name]}
 
 
 class WriteSettings(Step):
@@ -44,6 +46,21 @@ class WriteSettings(Step):
         ctx.core.config = ctx.core.config.changed(ctx.data["values"])
 
 
+class ChooseZone(Step):
+    """The machine's clock shows the time of where it stands."""
+
+    name = "choose the time zone"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"{zone.LINK}: {ctx.args['time_zone']}"]
+
+    def do(self, ctx: Context) -> None:
+        zone.choose(ctx.core, ctx.args["time_zone"])
+
+    def undo(self, ctx: Context) -> None:
+        zone.choose(ctx.core, ctx.data["zone"])
+
+
 class MakeFolder(Step):
     """The administrator has a folder to import images from."""
 
@@ -66,6 +83,13 @@ class SetUp(Operation):
     targets = "engine"
 
     def look(self, ctx: Context) -> None:
+        zone.check(ctx.args["time_zone"])
+        chosen, found = ctx.args["outer_interface"], addresses.interfaces(ctx.core)
+        if chosen and chosen not in found:
+            raise BadInput(
+                f"cannot use the interface {chosen}: this machine has none of that name with an address",
+                hint=f"it has {', '.join(sorted(found)) or 'none'}",
+            )
         storage = ctx.args["storage"]
         pool_operations.check(ctx.core, pools.FIRST, storage["driver"], storage["options"])
 
@@ -98,7 +122,8 @@ class SetUp(Operation):
     def earlier(self, ctx: Context) -> dict[str, Any]:
         core, path = ctx.core, ctx.core.config.path(config.FILE)
         text = core.local.read(path).decode() if core.local.exists(path) else None
-        return {"text": text, "values": {name: core.config[name] for name in SETTINGS}}
+        values = {name: core.config[name] for name in SETTINGS}
+        return {"text": text, "values": values, "zone": zone.current(core)}
 
     def target(self, ctx: Context) -> str:
         return str(EngineRow.get().id)
@@ -107,12 +132,14 @@ class SetUp(Operation):
         return [Lock("engine"), Lock("pool/0")]
 
     def steps(self, ctx: Context) -> list[Step]:
-        return [pool_operations.MakePool(), *([MakeFolder()] if "user" in ctx.data else []), WriteSettings()]
+        folder = [MakeFolder()] if "user" in ctx.data else []
+        place = [ChooseZone()] if ctx.args["time_zone"] else []
+        return [pool_operations.MakePool(), *folder, *place, WriteSettings()]
 
     def finish(self, ctx: Context) -> None:
         args, core = ctx.args, ctx.core
         Pool.update(state="ready").where(Pool.id == 0).execute()
-        EngineRow.update(set_up=time.time(), **_settings(ctx)).execute()
+        EngineRow.update(set_up=time.time(), name=args["name"], domain=args["domain"]).execute()
         if "user" in ctx.data:
             password = core.secrets.unseal(args["administrator"]["password"])
             User.update(password=password, enabled=True).where(User.id == ctx.data["user"]).execute()

@@ -8,7 +8,7 @@ from origo.operations.core import Core
 from origo.secrets import digest
 from origo.services import access
 from origo.services.access import SYSTEM, Actor
-from origo.services.engine import addresses, backups, disks
+from origo.services.engine import addresses, backups, disks, zone
 from origo.services.engine.operations import SetUp
 from origo.services.users import passwords
 
@@ -24,7 +24,7 @@ def set_up(core: Core, actor: Actor, body: Any) -> Any:
 
 
 def offer(core: Core, actor: Actor) -> dict[str, Any]:
-    """What a new engine is called if nobody says otherwise, and what its machine has: empty disks, interfaces."""
+    """What a new engine is if nobody says otherwise, and what its machine has: empty disks, interfaces, its zone."""
     access.require(actor, "engine.manage")
     row = EngineRow.get()
     found = addresses.interfaces(core)
@@ -34,6 +34,7 @@ def offer(core: Core, actor: Actor) -> dict[str, Any]:
         "disks": disks.empty(core),
         "interfaces": [{"name": name, "addresses": found[name]} for name in sorted(found)],
         "outer_interface": addresses.outer(core),
+        "time_zone": zone.current(core),
     }
 
 

@@ -11,7 +11,7 @@ from origo.errors import BadInput, Conflict, OrigoError, size
 from origo.model import EngineRow
 from origo.services import engine, operations
 from origo.services.access import SYSTEM
-from origo.services.engine import setup
+from origo.services.engine import setup, zone
 from origo.services.users import passwords
 from origo.web import answers, reading
 from origo.web.pages.visit import Visit
@@ -90,6 +90,9 @@ def _answers(fields: dict[str, str]) -> dict[str, Any]:
     """What the form says, as the API takes it."""
     said = {name: fields.get(name, "").strip() for name in ("name", "domain")}
     found: dict[str, Any] = dict(said)
+    # What is chosen as it was stays found by itself, at the next boot too.
+    for name in ("time_zone", "outer_interface"):
+        found[name] = "" if fields.get(name) == fields.get(f"present.{name}") else fields.get(name, "")
     found["administrator"] = {"name": fields.get("administrator", "").strip(), "password": fields.get("password", "")}
     disks = [value for name, value in sorted(fields.items()) if name.startswith("disk.")]
     if disks:
@@ -112,7 +115,7 @@ def _form(visit: Visit, key: str, fields: dict[str, str], problem: OrigoError | 
         disk["words"] = f"{disk['device']}, {size(disk['size_bytes'])} {disk['model']}".strip()
     return visit.show(
         "setup_form.html", status=problem.status if problem else 200, title="Set up this engine", key=key, offer=offer,
-        fields=fields, problem=problem, layouts=LAYOUTS, shortest=passwords.SHORTEST,
+        fields=fields, problem=problem, layouts=LAYOUTS, zones=zone.names(), shortest=passwords.SHORTEST,
     )  # fmt: skip
 
 

@@ -1,0 +1,142 @@
+"""The engine's own firewall: what of this machine can be reached from outside, as one nftables table that is only ours.
+
+Who comes in from a network of Origo's is let through here: the walls of that network leave guests only DHCP, names and
+the echo of their gateway. What is forwarded is not this table's matter either.
+"""
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from origo import log
+from origo.config import OPENED
+from origo.errors import OrigoError
+from origo.host import Host
+from origo.operations.core import Core
+from origo.services import issues
+
+TABLE = ("inet", "origo_firewall")
+LIST = ("nft", "--stateless", "list", "table", *TABLE)
+SSH = 22
+LOST = "engine/firewall-interface"
+
+TEXT = """\
+table inet origo_firewall
+delete table inet origo_firewall
+table inet origo_firewall {{
+    chain input {{
+        type filter hook input priority filter - 5; policy drop;
+        ct state established,related accept
+        iif lo accept
+        ct state invalid drop
+        iifname "origo*" accept
+        icmp type {{ echo-request, destination-unreachable, time-exceeded, parameter-problem }} accept
+        ip protocol igmp accept
+        icmpv6 type {{ echo-request, destination-unreachable, packet-too-big, time-exceeded }} accept
+        icmpv6 type parameter-problem accept
+        ip6 hoplimit 255 icmpv6 type {{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }} accept
+        ip6 saddr fe80::/10 icmpv6 type {{ mld-listener-query, mld-listener-report, mld-listener-done }} accept
+        ip6 saddr fe80::/10 icmpv6 type mld2-listener-report accept
+        udp sport 67 udp dport 68 accept
+        ip6 saddr fe80::/10 udp dport 546 accept
+{opened}\
+    }}
+}}
+"""
+
+_log = log.get("firewall")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One thing that is reachable: ports of a protocol, from everywhere or from one network."""
+
+    protocol: str
+    ports: str
+    source: str = ""
+
+    def rule(self, interface: str) -> str:
+        """The line that lets it in, through one interface or through all."""
+        words = [f'iifname "{interface}"'] if interface else []
+        if self.source:
+            words.append(f"ip{'6' if ':' in self.source else ''} saddr {self.source}")
+        return " ".join([*words, self.protocol, "dport", self.ports, "accept"])
+
+
+def parse(text: str) -> tuple[Opened, ...]:
+    """What the setting opens: words such as 2049/tcp@192.168.1.0/24."""
+    found = [re.fullmatch(OPENED, word) for word in text.split()]
+    return tuple(Opened(one["protocol"], one["ports"], one["source"] or "") for one in found if one)
+
+
+def render(opened: Iterable[Opened], interface: str) -> str:
+    """The table as text for nft, which takes the place of the one that is there, in one transaction."""
+    rules = dict.fromkeys(f"        {one.rule(interface)}\n" for one in opened)
+    return TEXT.format(opened="".join(rules))
+
+
+def wanted(core: Core) -> str:
+    """What this engine's firewall is to be: ssh, the front and what the setting opens."""
+    tcp = [*_ssh_ports(core.local), core.config["https_port"], core.config["http_port"]]
+    opened = (*(Opened("tcp", str(port)) for port in tcp), *parse(core.config["firewall_open"]))
+    return render(opened, _side(core))
+
+
+class Firewall:
+    """Keeps the table as it is to be: made anew when somebody changed it or took it away."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self._lock = threading.Lock()
+        self._made = ""
+        self._seen = ""
+
+    def ensure(self) -> None:
+        """Let the machine's table be as it is to be now, or not be there where the setting is off."""
+        with self._lock:
+            if self.core.config["firewall"]:
+                self._make()
+            elif self._made:
+                remove(self.core.local)
+                self._made = self._seen = ""
+
+    def _make(self) -> None:
+        text, seen = wanted(self.core), current(self.core.local)
+        if text == self._made and seen == self._seen:
+            return
+        if self._made == text:
+            _log.warning("the firewall was changed by somebody, and is made again")
+        self.core.local.run(["nft", "-f", "-"], input=text.encode())
+        self._made, self._seen = text, current(self.core.local)
+
+
+def current(host: Host) -> str:
+    """The table as the machine has it; empty if it is not there."""
+    answer = host.run(LIST, check=False)
+    return answer.text if answer.code == 0 else ""
+
+
+def remove(host: Host) -> None:
+    """Take the table away; fine when there is none."""
+    host.run(["nft", "-f", "-"], input=b"table inet origo_firewall\ndelete table inet origo_firewall\n")
+
+
+def _side(core: Core) -> str:
+    """The interface that is opened, if one was chosen; one that is gone must not lock everybody out."""
+    chosen = str(core.config["outer_interface"])
+    if not chosen or core.local.exists(f"/sys/class/net/{chosen}"):
+        issues.end(core.events, LOST)
+        return chosen
+    sentence = f"there is no interface {chosen}, so the firewall opens ssh and the pages on all others"
+    issues.raise_(core.events, LOST, sentence, remedy="mend the setting outer_interface in origo.toml")
+    return ""
+
+
+def _ssh_ports(host: Host) -> list[int]:
+    """Where this machine's ssh server listens."""
+    with contextlib.suppress(OrigoError):
+        said = host.run(["sshd", "-T"], check=False).text
+        return [int(port) for port in re.findall(r"^port ([0-9]+)$", said, re.MULTILINE)] or [SSH]
+    return [SSH]

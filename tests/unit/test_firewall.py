@@ -1,0 +1,33 @@
+"""What the firewall opens, as text."""
+
+from pathlib import Path
+
+import pytest
+
+from origo import config
+from origo.errors import BadInput
+from origo.services.engine import firewall
+
+
+def test_what_is_opened_stands_as_written_and_from_one_network_only() -> None:
+    rules = [one.rule("") for one in firewall.parse("5432/tcp 6000-6010/udp 2049/tcp@192.168.1.0/24 22/tcp@fd00::/8")]
+    assert rules == [
+        "tcp dport 5432 accept",
+        "udp dport 6000-6010 accept",
+        "ip saddr 192.168.1.0/24 tcp dport 2049 accept",
+        "ip6 saddr fd00::/8 tcp dport 22 accept",
+    ]
+
+
+def test_a_chosen_interface_is_the_only_side_that_is_opened() -> None:
+    text = firewall.render([firewall.Opened("tcp", "22")], "eth0")
+    assert '        iifname "eth0" tcp dport 22 accept\n' in text
+    assert text.startswith("table inet origo_firewall\ndelete table inet origo_firewall\n")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["ssh", "0/tcp", "70000/tcp", "22", "9-8/udp", "22/tcp@300.1.1.1/8", "22/tcp@1.2.3.4/8;"]
+)
+def test_what_is_no_port_is_refused_with_a_sentence(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="ports such as 5432/tcp"):
+        config.load(tmp_path, {"ORIGO_FIREWALL_OPEN": wrong})
