@@ -15,6 +15,7 @@ from origo.client import ordering
 from origo.errors import BadInput, Forbidden
 from origo.model import OperationRow, Stack, User
 from origo.operations.core import Core
+from origo.services import engine
 from origo.services.access import SYSTEM, Actor
 from origo.services.engine import certificates, certifying
 from tests.functional import kinds
@@ -122,9 +123,12 @@ def test_one_that_cannot_serve_is_told_and_the_engines_own_is_shown(core: Core) 
     minute(core)
     assert "the engine shows a certificate of its own" in open_issues()[0]
     assert certificates.show(core, SYSTEM)["source"] == "own"
+    assert [one["ok"] for one in engine.doctor(core, SYSTEM)["items"] if one["about"] == "certificate"] == [False]
     kinds.run(core, certifying.OrderCertificate(), **ORDER)
     minute(core)
     assert open_issues() == [] and certificates.show(core, SYSTEM)["source"] == "ordered"
+    told = [one["sentence"] for one in engine.doctor(core, SYSTEM)["items"] if one["about"] == "certificate"]
+    assert told[0].startswith("of Somebody, until 2")
 
 
 def test_a_clock_that_is_set_back_orders_nothing_twice(ordered: Core) -> None:

@@ -12,6 +12,7 @@ from origo.model import EngineRow, Node, Pool, User
 from origo.operations.core import Core
 from origo.services import access, issues, networks, nodes, pools
 from origo.services.access import SYSTEM, Actor
+from origo.services.engine import certificates
 from origo.services.engine.operations import AWAITED
 
 
@@ -49,6 +50,7 @@ def doctor(core: Core, actor: Actor) -> dict[str, Any]:
         checks.append(
             {"about": f"pool {pool.name}", "ok": usage["health"] == "ok", "sentence": usage["sentence"], "remedy": ""}
         )
+    checks += certificates.checks(core)
     for name, state in core.supervisor.states().items():
         checks.append({"about": f"service {name}", "ok": state.running, "sentence": state.sentence, "remedy": ""})
     return {"items": checks}

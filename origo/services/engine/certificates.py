@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from origo.errors import BadInput, OrigoError
-from origo.model import EngineRow, OperationRow
+from origo.model import EngineRow, Issue, OperationRow
 from origo.operations.core import Core
 from origo.secrets import certificates
 from origo.secrets.certificates import Facts
@@ -21,6 +21,8 @@ PAUSES = (HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY)
 """Between orders that fail one after the other."""
 NEW_NAMES_PAUSE, NEW_NAMES_A_WEEK = 10 * MINUTE, 40
 """Pages that come are gathered for a while; authorities give some fifty certificates a week for a domain."""
+MOST_ORDERS = 100
+"""So many of the newest are looked at."""
 NOTICE = 30 * DAY
 
 
@@ -41,6 +43,15 @@ def show(core: Core, actor: Actor) -> dict[str, Any]:
         "proven_by": acme["way"]["by"] if acme else "",
         "renewed": _due(said) if acme and not own else None,
     }
+
+
+def checks(core: Core) -> list[dict[str, Any]]:
+    """What `origo doctor` says of it."""
+    wrong = Issue.select().where(Issue.key.in_((UNUSABLE, ENDING, RENEWAL)) & Issue.ended.is_null())
+    said = certificates.facts(core.secrets.front(core.config["domain"]).certificate.read_bytes())
+    well = f"of {said.issuer}, until {_day(said.until)}"
+    found = [{"about": "certificate", "ok": False, "sentence": one.sentence, "remedy": one.remedy} for one in wrong]
+    return found or [{"about": "certificate", "ok": True, "sentence": well, "remedy": ""}]
 
 
 def set_(core: Core, actor: Actor, body: Any) -> Any:
@@ -125,7 +136,7 @@ def _say_when_it_ends(core: Core, given: Facts | None, *, ordered: bool) -> None
         issues.end(core.events, ENDING)
         return
     verb = "ends" if given.until > time.time() else "ended"
-    sentence = f"the certificate of the engine's pages {verb} on {time.strftime('%Y-%m-%d', time.gmtime(given.until))}"
+    sentence = f"the certificate of the engine's pages {verb} on {_day(given.until)}"
     remedy = "origo engine renew-certificate" if ordered else "origo engine set-certificate, with a new one"
     issues.raise_(core.events, ENDING, sentence, remedy=remedy, severity="error" if verb == "ended" else "warning")
 
@@ -135,11 +146,12 @@ def _renew(core: Core, acme: dict[str, Any], given: Facts | None) -> None:
     wanted = certifying.names(core, wildcard=acme["way"]["by"] != "http")
     lacking = given is None or bool(certificates.missing(given.names, wanted))
     ending = given is not None and time.time() > _due(given)
-    orders = list(OperationRow.select().where(OperationRow.kind == OrderCertificate.kind).order_by(-OperationRow.id))
-    failed = next((number for number, row in enumerate(orders) if row.status != "undone"), len(orders))
     if not (lacking or ending):
         issues.end(core.events, RENEWAL)
         return
+    rows = OperationRow.select().where(OperationRow.kind == OrderCertificate.kind).order_by(-OperationRow.id)
+    orders = list(rows.limit(MOST_ORDERS))
+    failed = next((number for number, row in enumerate(orders) if row.status != "undone"), len(orders))
     if failed:
         _say_why_not(core, orders[0].error)
     if not _must_wait(orders, failed, urgent=ending or given is None):
@@ -167,6 +179,10 @@ def _say_why_not(core: Core, error: dict[str, Any]) -> None:
     )
     sentence = f"the certificate is not renewed: {error['message']}"
     issues.raise_(core.events, RENEWAL, sentence, remedy=remedy)
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))
 
 
 def _due(said: Facts) -> float:
