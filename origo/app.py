@@ -18,10 +18,10 @@ from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes
-from origo.services.engine import backups, certificates
+from origo.services.engine import backups, certificates, upgrades
 from origo.services.engine.firewall import Firewall
 from origo.services.images import folders
-from origo.services.pools import keeping
+from origo.services.pools import exporting, keeping
 from origo.services.servers import power, shutdowns
 from origo.services.users.invitation import Invitation
 from origo.supervise import Supervisor
@@ -103,6 +103,7 @@ class App:
         self._attempt("firewall", self.firewall.ensure)
         self._attempt("programs", lambda: nodes.start_programs(core))
         self._attempt("pools", lambda: keeping.ensure(core, open_all=True))
+        self._attempt("exports", lambda: exporting.ensure(core))
         self._attempt("import folders", lambda: folders.ensure(core))
         self._attempt("networks", lambda: networks.apply_all(core))
         self._attempt("front", self._open_front)
@@ -112,6 +113,7 @@ class App:
         self._attempt("restore", self.follower.restore)
         self._attempt("keeper", self.keeper.start)
         self._attempt("backups", lambda: backups.nightly(core))
+        self._attempt("upgrade", lambda: upgrades.look(core))
         self.ready.set()
         notify.status("ready")
         _log.info("ready", home=str(self.home.path))
@@ -125,6 +127,7 @@ class App:
             "firewall": (MINUTE, self.firewall.ensure),
             "networks": (MINUTE, lambda: networks.repair(self.core)),
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
+            "upgrade": (MINUTE, lambda: upgrades.prove(self.core)),
             "backups": (HOUR, lambda: backups.nightly(self.core)),
             "front": (MINUTE, self._open_front),
         }

@@ -7,22 +7,13 @@ from appliance.deb import control, licences, manual
 from appliance.deb.sources import ROOT
 
 HERE = Path(__file__).parent
-SCRIPTS = ("postinst", "prerm", "postrm")
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
 
 def lay(root: Path, *, version: str, moment: int, relations: tuple[list[str], list[str]]) -> None:
     """Put everything into `root`, whose virtual environment is there already."""
-    link = root / "usr/bin/origo"
-    link.parent.mkdir(parents=True)
-    link.symlink_to("../lib/origo/venv/bin/origo")
-    for recipe in sorted((ROOT / "appliance" / "stacks").iterdir()):
-        shutil.copytree(recipe, root / "usr/share/origo/stacks" / recipe.name)
-    _copy(HERE / "appliance.toml", root / "usr/share/origo/appliance.toml")
-    for unit in sorted((ROOT / "appliance" / "units").glob("*.*")):
-        _copy(unit, root / "usr/lib/systemd/system" / unit.name)
-    _copy(HERE / "bound-zfs-cache", root / "usr/lib/origo/bound-zfs-cache", mode=0o755)
+    place_program(root)
     _copy(HERE / "lintian-overrides", root / "usr/share/lintian/overrides/origo")
-    _copy(HERE / "tmpfiles.conf", root / "usr/lib/tmpfiles.d/origo.conf")
     _write(root / "usr/share/man/man1/origo.1", manual.page(version, moment))
     for place, script in manual.completions().items():
         _write(root / place, script)
@@ -33,14 +24,40 @@ def lay(root: Path, *, version: str, moment: int, relations: tuple[list[str], li
     _control(root, version, relations)
 
 
+def place_program(root: Path) -> None:
+    """What runs the environment in `root`: links, units, their scripts and settings."""
+    # The program that runs is the one that `current` leads to: after an upgrade that failed, the former.
+    _link(root / "usr/bin/origo", "../lib/origo/current/bin/origo")
+    _link(root / "usr/lib/origo/current", "venv")
+    _link(root / "usr/lib/origo/venv/appliance.toml", "../../../share/origo/appliance.toml")
+    for recipe in sorted((ROOT / "appliance" / "stacks").iterdir()):
+        shutil.copytree(recipe, root / "usr/share/origo/stacks" / recipe.name)
+    _copy(HERE / "appliance.toml", root / "usr/share/origo/appliance.toml")
+    for unit in sorted((ROOT / "appliance" / "units").glob("*.*")):
+        _copy(unit, root / "usr/lib/systemd/system" / unit.name)
+    for script in ("bound-zfs-cache", "go-back"):
+        _copy(HERE / script, root / "usr/lib/origo" / script, mode=0o755)
+    _copy(HERE / "tmpfiles.conf", root / "usr/lib/tmpfiles.d/origo.conf")
+
+
 def _control(root: Path, version: str, relations: tuple[list[str], list[str]]) -> None:
     """The folder that dpkg reads; it is no part of what is installed."""
     size = control.installed_size(root)
     _write(root / "DEBIAN/control", control.control(version, size, *relations))
+    put_scripts(root)
+
+
+def put_scripts(root: Path) -> None:
+    """What dpkg runs before and after it changes the files."""
     _copy(HERE / "templates", root / "DEBIAN/templates")
     for name in SCRIPTS:
         _copy(HERE / name, root / "DEBIAN" / name, mode=0o755)
     (root / "DEBIAN").chmod(0o755)
+
+
+def _link(place: Path, target: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
 
 
 def _copy(source: Path, target: Path, *, mode: int = 0o644) -> None:

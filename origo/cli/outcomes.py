@@ -119,6 +119,7 @@ LINES: Mapping[str, Callable[[Thing], str]] = {
     **dict.fromkeys(("engine.set-certificate", "engine.order-certificate", "engine.remove-certificate"), _certificate),
     "engine.setup": lambda engine: f"is set up: {engine['urls'][0]}",
     "pools.create": lambda pool: f"is there: {pool['path']}, with {size(pool['free_bytes'])} free",
+    "pools.export": lambda pool: f"may be mounted by {', '.join(pool['exported']) or 'no machine'}",
     "networks.create": lambda network: f"is there: {network['subnet']}",
     "images.create": _image,
     "images.import": _image,

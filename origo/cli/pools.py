@@ -38,3 +38,23 @@ def create(name: str, driver: str, path: str, options: tuple[str, ...], plan: bo
     """Make a pool: a folder, or a ZFS pool on a file or on devices."""
     body = {"name": name, "driver": driver, "path": path, "options": output.pairs(options)}
     output.change(client.connect().post("/pools", body, plan=plan), json_=json_, plan=plan)
+
+
+@group.command()
+@click.argument("pool")
+@click.option("--to", "to", multiple=True, required=True, help="A machine's address (may be given again).")
+@output.planned
+@output.as_json
+def export(pool: str, to: tuple[str, ...], plan: bool, json_: bool) -> None:
+    """Let machines mount a pool by NFS 4.2: these, and no others."""
+    answer = client.connect().post(f"/pools/{client.key(pool)}/export", {"to": list(to)}, plan=plan)
+    output.change(answer, json_=json_, plan=plan)
+
+
+@group.command()
+@click.argument("pool")
+@output.planned
+@output.as_json
+def unexport(pool: str, plan: bool, json_: bool) -> None:
+    """Let no machine mount a pool any more."""
+    output.change(client.connect().post(f"/pools/{client.key(pool)}/unexport", plan=plan), json_=json_, plan=plan)

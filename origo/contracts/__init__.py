@@ -15,7 +15,7 @@ from origo.contracts.hypervisor import (
 )
 from origo.contracts.network import ConnectionSpec, ConnectionType, Desired, Network, NetworkSpec
 from origo.contracts.service import Services, ServiceSpec
-from origo.contracts.storage import Place, PoolSpec, PoolUsage, Storage, Takeover
+from origo.contracts.storage import Exports, Place, PoolSpec, PoolUsage, Storage, Takeover
 
 GENERATION = 1
 """The generation of all contracts; a plugin's manifest names the one it was written for."""
@@ -30,6 +30,7 @@ __all__ = [
     "Desired",
     "DiskSpec",
     "Driver",
+    "Exports",
     "Facts",
     "Hypervisor",
     "Lack",

@@ -2,10 +2,11 @@
 
 import json
 import posixpath
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from origo.contracts.storage import Place, PoolSpec, Storage
+from origo.contracts.storage import Exports, Place, PoolSpec, Storage
 from origo.errors import BadInput, Conflict, NotFound, Unavailable
 
 AREAS = {"images": 0o711, "masters": 0o711, "trash": 0o700, "engine": 0o700}
@@ -14,10 +15,12 @@ MARKER = "pool.json"
 """The file in a pool that says whose it is; it is written before anything else and removed last."""
 TOP_MODE = 0o711
 UNFINISHED = 0o1000
+EXPORTED = {"images": "rw,no_root_squash", "masters": "ro,root_squash"}
+"""How NFS gives an area to a node: its libvirt changes, as root, whose images are; a master nobody changes."""
 NAME_BYTES = 200
 
 
-class FolderStorage(Storage):
+class FolderStorage(Storage, Exports):
     """Places are files in the pool's areas. A driver adds how the file system below comes and goes.
 
     Nothing here runs a command for an image but `list` (one for all) and `seal` (one to bring it to disk).
@@ -78,6 +81,21 @@ class FolderStorage(Storage):
         if facts.kind == "folder":
             raise Conflict(f"cannot remove {path}: it is a folder, which Origo did not make")
         self.host.remove(path)
+
+    def exports(self, pool: PoolSpec, addresses: Sequence[str]) -> str:
+        """A line for each of both areas: an area below an exported folder could not have options of its own."""
+        lines = []
+        for area, options in EXPORTED.items():
+            path = self._area(pool, area)
+            # The same for ever, also on another disk: nodes that have it mounted go on after that.
+            id = uuid.uuid5(uuid.NAMESPACE_URL, f"origo:{path}")
+            given = f"{options},sync,no_subtree_check,sec=sys,fsid={id}{self._export_options(pool)}"
+            lines.append(f"{path} {' '.join(f'{address}({given})' for address in addresses)}\n")
+        return "".join(lines)
+
+    def _export_options(self, pool: PoolSpec) -> str:
+        """What a driver adds, with a comma before it."""
+        return ""
 
     def _area(self, pool: PoolSpec, area: str) -> str:
         if area not in AREAS:

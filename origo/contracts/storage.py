@@ -1,7 +1,7 @@
 """Where images lie: what a storage driver promises. It owns places; formats are the core's."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from origo.contracts.driver import Driver
@@ -96,3 +96,12 @@ class Takeover(ABC):
 
         Raises Conflict, and changes nothing, when anybody writes to it while this looks.
         """
+
+
+class Exports(ABC):
+    """A storage's class that also inherits this one can let other machines mount its pools by NFS."""
+
+    @abstractmethod
+    def exports(self, pool: PoolSpec, addresses: Sequence[str]) -> str:
+        """Lines for exports(5) that let those machines, and no others, mount the pool's images, and its masters for
+        reading only, at the paths that they have here; nothing is changed. Trash and engine are never among them."""

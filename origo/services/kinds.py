@@ -7,12 +7,13 @@ from origo.services.engine.copying import BackUpEngine, RestoreEngine
 from origo.services.engine.operations import SetUp
 from origo.services.images.operations import KINDS as IMAGES
 from origo.services.networks.operations import KINDS as NETWORKS
+from origo.services.pools.exporting import ExportPool
 from origo.services.pools.operations import CreatePool
 from origo.services.servers.operations import KINDS as SERVERS
 from origo.services.servers.rebuilding import RebuildServer
 from origo.services.stacks.operations import KINDS as STACKS
 
 ALL: tuple[type[Operation], ...] = (
-    SetUp, *CERTIFICATES, BackUpEngine, RestoreEngine, CreatePool, *NETWORKS, *IMAGES, *SERVERS, RebuildServer,
-    *CATALOG, *STACKS,
+    SetUp, *CERTIFICATES, BackUpEngine, RestoreEngine, CreatePool, ExportPool, *NETWORKS, *IMAGES, *SERVERS,
+    RebuildServer, *CATALOG, *STACKS,
 )  # fmt: skip

@@ -152,6 +152,10 @@ class ZfsStorage(FolderStorage, Takeover):
         """Owner and mode, in a full ZFS pool too."""
         self._even_if_full(pool, lambda: super(ZfsStorage, self).seal(pool, place))
 
+    def _export_options(self, pool: PoolSpec) -> str:
+        """Before the dataset is mounted nothing is exported, least of all the empty folder below it."""
+        return f",mountpoint={pool.path}"
+
     def _even_if_full(self, pool: PoolSpec, act: Callable[[], None]) -> None:
         """Do it, if need be with the room that is kept back: a ZFS pool without any takes no change at all."""
         try:

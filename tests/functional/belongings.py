@@ -20,6 +20,7 @@ BODIES: dict[str, Any] = {
     "PasswordChange": {"password": "correct horse battery"},
     "TokenCreate": {"name": "mine now"},
     "PoolCreate": {"name": "p2", "driver": "storage_rsync", "path": "/p2"},
+    "PoolExport": {"to": ["192.0.2.7"]},
     "NetworkCreate": {"name": "n2"},
     "ImageCreate": {"name": "i2", "size_bytes": 1 << 20},
     "ImageImport": {"name": "i3", "file": "x.qcow2"},

@@ -18,6 +18,7 @@ from origo.services.engine import operations as engine_operations
 from origo.services.engine.copying import BackUpEngine, RestoreEngine
 from origo.services.images import operations as images
 from origo.services.networks import operations as network_operations
+from origo.services.pools import exporting
 from origo.services.pools import operations as pool_operations
 from origo.services.servers import operations as servers
 from origo.services.servers import rebuilding
@@ -113,6 +114,10 @@ def a_known_certificate(core: Core) -> None:
     (core.config.home / "before.pem").write_bytes(core.secrets.given_path.read_bytes())
 
 
+def an_export(core: Core) -> None:
+    kinds.run(core, exporting.ExportPool(), pool=0, to=["192.0.2.7"])
+
+
 NOON = 1.8e9
 SERVED = {"directory": "https://acme.example/dir", "authority": "", "email": "", "agreed": True, "external": None}
 ACME = SERVED | {"way": {"by": "http"}}
@@ -135,6 +140,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     case(BackUpEngine, a_recovery_key, pool=0, begun=NOON),
     case(RestoreEngine, a_backup, pool=0, name="", lost=None, key=sealed_key),
     case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),
+    case(exporting.ExportPool, pool=0, to=["192.0.2.7", "192.0.2.8"]),
+    case(exporting.ExportPool, an_export, title="none", pool=0, to=[]),
     case(network_operations.CreateNetwork, name="lan", nat=True, **kinds.MINE),
     case(network_operations.DeleteNetwork, network=lambda: str(model.Network.get().id), **kinds.MINE),
     case(images.CreateImage, name="disk", pool=0, size_bytes=kinds.SIZE, **kinds.MINE),

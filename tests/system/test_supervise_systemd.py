@@ -57,3 +57,7 @@ def test_servers_shut_down_before_the_machine_does_and_come_back_with_it(kept: P
     assert asked < stopped < min(others) and len(others) == 2
     assert not any("power a server off" in line for line in words)
     run("tests/system/life_suite.py::test_it_is_back_after_the_next_start", kept=kept)
+
+
+def test_an_upgrade_that_fails_goes_back_by_itself() -> None:
+    run("tests/system/upgrade_suite.py")

@@ -91,6 +91,7 @@ class Pool(Row):
     options = JSONField()
     state = peewee.CharField()
     noted = peewee.IntegerField()
+    exported = JSONField()
     created = peewee.DoubleField()
 
 

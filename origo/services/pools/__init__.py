@@ -8,6 +8,7 @@ from origo.model import Image, Pool
 from origo.operations.core import Core
 from origo.services import access, listing
 from origo.services.access import Actor
+from origo.services.pools import exporting
 from origo.services.pools.operations import CreatePool
 
 FIRST = "default"
@@ -33,6 +34,23 @@ def create(core: Core, actor: Actor, body: Any) -> Any:
     return core.operations.submit(CreatePool(), body.model_dump(), by=actor.id, plan=actor.plan, key=actor.key)
 
 
+def export(core: Core, actor: Actor, id: str, body: Any) -> Any:
+    """Let machines mount a pool by NFS, those and no others."""
+    access.require(actor, "pools.manage")
+    return _export(core, actor, id, exporting.addresses(body.to))
+
+
+def unexport(core: Core, actor: Actor, id: str) -> Any:
+    """Let no machine mount a pool any more."""
+    access.require(actor, "pools.manage")
+    return _export(core, actor, id, [])
+
+
+def _export(core: Core, actor: Actor, id: str, to: list[str]) -> Any:
+    args = {"pool": find(id).id, "to": to}
+    return core.operations.submit(exporting.ExportPool(), args, by=actor.id, plan=actor.plan, key=actor.key)
+
+
 def find(key: str | int) -> Pool:
     """The pool of that number or name. Raises NotFound."""
     text = str(key)
@@ -52,6 +70,7 @@ def show_row(core: Core, pool: Pool) -> dict[str, Any]:
         "driver": pool.driver,
         "path": pool.path,
         "state": pool.state,
+        "exported": pool.exported,
         "created": pool.created,
     }
     try:

@@ -1,0 +1,37 @@
+"""What became of an upgrade: proven once the new program has run for a while, or told when the former is back."""
+
+import os
+from pathlib import Path
+
+from origo.operations.core import Core
+from origo.services import issues
+
+FOLDER = "upgrade"
+"""In the home. The package puts `from` there, the run of the daemon that was replaced (as systemd counts them); its
+program `go-back` leaves `failed` (version, the one before, systemd's word for what happened) and `log`."""
+ISSUE = "engine/upgrade"
+WHY = {"timeout": "it did not answer in time", "watchdog": "it hung"}
+LONGEST = 200
+
+
+def look(core: Core) -> None:
+    """Let there be an issue if this is the former program, because the newer one did not run."""
+    failed = Path(core.config.path(FOLDER, "failed"))
+    if not failed.is_file():
+        issues.end(core.events, ISSUE)
+        return
+    newer, former, result = failed.read_text().splitlines()
+    log = failed.with_name("log")
+    said = log.read_text(errors="replace").split("\n") if log.exists() else []
+    last = next((line.strip() for line in reversed(said) if line.strip()), "it ended")
+    sentence = f"Origo {newer} does not run, and {former} does again: {WHY.get(result) or last[:LONGEST]}"
+    remedy = f"{log} has its words; install a later version when there is one, as ever"
+    issues.raise_(core.events, ISSUE, sentence, remedy=remedy, severity="error")
+
+
+def prove(core: Core) -> None:
+    """Note that the program which runs now has run for a while: there is no going back from it by itself."""
+    begun = Path(core.config.path(FOLDER, "from"))
+    if begun.is_file() and os.environ.get("INVOCATION_ID", "") not in begun.read_text().split():
+        begun.unlink()
+        begun.with_name("ends").unlink(missing_ok=True)

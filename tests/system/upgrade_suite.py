@@ -1,0 +1,160 @@
+"""Packages, of which newer ones are broken, installed one over the other: `tests/under-systemd` runs this.
+
+They have the package's own scripts, units and links, round an environment of this machine's Python.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.deb import layout
+from tests.house.source import ROOT
+from tests.system.daemon_world import origo, settled, shown, systemctl, wait_until
+
+pytestmark = [pytest.mark.needs("nginx"), pytest.mark.timeout(180)]
+
+HOME = Path("/var/lib/origo")
+PROGRAM = Path("/usr/lib/origo")
+WORK = Path("/var/tmp/origo-upgrades")
+CONTROL = """\
+Package: origo
+Version: {version}
+Architecture: amd64
+Maintainer: Nobody <nobody@origo.invalid>
+Description: a package of a test
+"""
+CHANGED = """
+def _second(database):
+    database.execute_sql("CREATE TABLE second (id INTEGER)")
+
+MIGRATIONS = (*MIGRATIONS, ("0002-second", _second))
+migrate.__defaults__ = (MIGRATIONS,)
+"""
+HANGS = """
+def migrate(changes=MIGRATIONS, _migrate=migrate):
+    _migrate(changes)
+    time.sleep(10**6)
+"""
+DATABASE = "model/migrations/__init__.py"
+BROKEN = {
+    "cannot be imported": ("app.py", "import nothing_that_is_there\n", "No module named 'nothing_that_is_there'"),
+    "cannot change the database": (DATABASE, CHANGED.replace("(id INTEGER)", ""), "OperationalError"),
+    "ends again and again": (DATABASE, f"{CHANGED}\nimport threading\nthreading.Timer(8, os._exit, [3]).start()\n", ""),
+    "never answers": (DATABASE, CHANGED + HANGS, "it did not answer in time"),
+}
+"""What is added to which module of a newer version, and what the issue says of it."""
+
+
+def package(version: str, module: str = "", addition: str = "") -> Path:
+    """A package whose program is this checkout, with that addition at the end of a module."""
+    root = WORK / version / "root"
+    shutil.rmtree(root.parent, ignore_errors=True)
+    venv = root / "usr/lib/origo/venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    site = next(venv.glob("lib/python3*/site-packages"))
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    left_out = shutil.ignore_patterns("__pycache__", "tests")
+    shutil.copytree(ROOT / "origo", site / "origo", ignore=left_out)
+    shutil.copytree(ROOT / "plugins", site / "origo_plugins", ignore=left_out)
+    app = (site / "origo/app.py").read_text().replace("MINUTE = 60.0", "MINUTE = 20.0")
+    (site / "origo/app.py").write_text(app)
+    with (site / "origo" / (module or "app.py")).open("a") as file:
+        file.write(addition)
+    script = venv / "bin/origo"
+    script.write_text(f"#!{PROGRAM}/venv/bin/python3\nfrom origo.__main__ import main\n\nmain()\n")
+    script.chmod(0o755)
+    layout.place_program(root)
+    unit = root / "usr/lib/systemd/system/origo.service"
+    text = unit.read_text().replace("TimeoutStartSec=15min", "TimeoutStartSec=15s").replace("4min", "5s")
+    path = f"Environment=PATH={os.environ['PATH']}:/usr/sbin:/sbin"
+    unit.write_text(text.replace("Restart=", f"{path}\nRestart=", 1))
+    layout.put_scripts(root)
+    (root / "DEBIAN/control").write_text(CONTROL.format(version=version))
+    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", root, WORK / f"{version}.deb"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return WORK / f"{version}.deb"
+
+
+def install(version: str, module: str = "", addition: str = "") -> str:
+    command = ["dpkg", "-i", package(version, module, addition)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    state = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", "origo"], capture_output=True, text=True, check=True)
+    assert (ended.returncode, state.stdout) == (0, "install ok installed"), ended.stderr
+    return ended.stderr
+
+
+def issues() -> list[str]:
+    return [one["sentence"] for one in json.loads(origo("issues", "list", "--json"))]
+
+
+def told(version: str, why: str) -> bool:
+    """Whether the former program runs again, and says so."""
+    if (PROGRAM / "current").readlink() != Path("former") or (HOME / "upgrade/from").exists():
+        return False
+    with contextlib.suppress(AssertionError):
+        begin = f"Origo {version} does not run, and 1 does again: "
+        return any(one.startswith(begin) and why in one for one in issues())
+    return False
+
+
+def engine() -> str:
+    return str(json.loads(origo("engine", "show", "--json"))["id"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[str]:
+    """The first version, and a server in a scope of its own that nothing here may touch; its process."""
+    Path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)
+    os.environ["ORIGO_HOME"] = str(HOME)
+    install("1")
+    command = ["systemd-run", "-q", "--scope", "--unit=machine-qemu-one", "sleep", "3000"]
+    running = subprocess.Popen(command)
+    wait_until(settled)
+    wait_until(lambda: shown("machine-qemu-one.scope", "ActiveState") == "active")
+    yield shown("machine-qemu-one.scope", "InvocationID")
+    systemctl("stop", "origo")
+    running.kill()
+    running.wait()
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_version_that_does_not_run_makes_room_for_the_one_before(how: str, server: str) -> None:
+    before, version = engine(), f"2.{list(BROKEN).index(how)}"
+    module, addition, why = BROKEN[how]
+    said = install(version, module, addition)
+    assert ("takes its place again by itself" in said) == (how != "ends again and again")
+    wait_until(lambda: told(version, why), 100)
+    assert engine() == before
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
+    assert (HOME / "upgrade/log").stat().st_size
+
+
+def test_a_version_that_runs_is_taken_even_after_one_that_did_not(server: str) -> None:
+    before = engine()
+    install("3")
+    wait_until(settled)
+    assert str((PROGRAM / "current").readlink()) == "venv" and engine() == before
+    assert not any("does not run" in one for one in issues())
+    wait_until(lambda: not (HOME / "upgrade/from").exists())
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
+
+
+def test_what_ends_later_is_started_again_and_nothing_goes_back() -> None:
+    for _ in range(3):
+        run = shown("origo", "InvocationID")
+        systemctl("kill", "--signal=KILL", "origo")
+        wait_until(lambda run=run: shown("origo", "InvocationID") != run and settled())
+    assert str((PROGRAM / "current").readlink()) == "venv"
+
+
+def test_removing_the_package_leaves_nothing_of_any_version(server: str) -> None:
+    subprocess.run(["dpkg", "-r", "origo"], check=True, timeout=120)
+    assert not PROGRAM.exists() and (HOME / "origo.db").exists()
