@@ -74,7 +74,7 @@ def package(version: str, module: str = "", addition: str = "") -> Path:
     layout.place_program(root)
     unit = root / "usr/lib/systemd/system/origo.service"
     text = unit.read_text().replace("TimeoutStartSec=15min", "TimeoutStartSec=15s").replace("4min", "5s")
-    path = f"Environment=PATH={os.environ['PATH']}:/usr/sbin:/sbin"
+    path = f"Environment=PYTHONDONTWRITEBYTECODE=1 PATH={os.environ['PATH']}:/usr/sbin:/sbin"
     unit.write_text(text.replace("Restart=", f"{path}\nRestart=", 1))
     layout.put_scripts(root)
     (root / "DEBIAN/control").write_text(CONTROL.format(version=version))
