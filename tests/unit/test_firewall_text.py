@@ -31,3 +31,8 @@ def test_a_chosen_interface_is_the_only_side_that_is_opened() -> None:
 def test_what_is_no_port_is_refused_with_a_sentence(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="ports such as 5432/tcp"):
         config.load(tmp_path, {"ORIGO_FIREWALL_OPEN": wrong})
+
+
+def test_a_node_that_may_mount_pools_comes_in_by_any_side_but_only_to_them() -> None:
+    text = firewall.render([firewall.Opened("tcp", firewall.NFS, "192.0.2.7", everywhere=True)], "eth0")
+    assert "        ip saddr 192.0.2.7 tcp dport 2049 accept\n" in text

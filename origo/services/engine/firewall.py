@@ -14,12 +14,14 @@ from origo import log
 from origo.config import OPENED
 from origo.errors import OrigoError
 from origo.host import Host
+from origo.model import Pool
 from origo.operations.core import Core
 from origo.services import issues
 
 TABLE = ("inet", "origo_firewall")
 LIST = ("nft", "--stateless", "list", "table", *TABLE)
 SSH = 22
+NFS = "2049"
 LOST = "engine/firewall-interface"
 
 TEXT = """\
@@ -56,10 +58,12 @@ class Opened:
     protocol: str
     ports: str
     source: str = ""
+    everywhere: bool = False
+    """Through all interfaces, whichever is the outer one."""
 
     def rule(self, interface: str) -> str:
         """The line that lets it in, through one interface or through all."""
-        words = [f'iifname "{interface}"'] if interface else []
+        words = [f'iifname "{interface}"'] if interface and not self.everywhere else []
         if self.source:
             words.append(f"ip{'6' if ':' in self.source else ''} saddr {self.source}")
         return " ".join([*words, self.protocol, "dport", self.ports, "accept"])
@@ -78,9 +82,11 @@ def render(opened: Iterable[Opened], interface: str) -> str:
 
 
 def wanted(core: Core) -> str:
-    """What this engine's firewall is to be: ssh, the front and what the setting opens."""
+    """What this engine's firewall is to be: ssh, the front, what the setting opens, and pools for their nodes."""
     tcp = [*_ssh_ports(core.local), core.config["https_port"], core.config["http_port"]]
+    nodes = sorted({address for pool in Pool.select(Pool.exported) for address in pool.exported})
     opened = (*(Opened("tcp", str(port)) for port in tcp), *parse(core.config["firewall_open"]))
+    opened += tuple(Opened("tcp", NFS, address, everywhere=True) for address in nodes)
     return render(opened, _side(core))
 
 
