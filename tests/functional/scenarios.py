@@ -72,6 +72,17 @@ def a_backup(core: Core) -> None:
     kinds.run(core, BackUpEngine(), pool=0, begun=NOON)
 
 
+def a_lost_pool(core: Core) -> None:
+    """What an engine that nobody has set up finds: the pool of another one."""
+    a_backup(core)
+    model.Pool.delete().execute()
+
+
+def lost_pool() -> dict[str, Any]:
+    path = Path(model.database.obj.database).parent / "pools" / "0"
+    return {"id": 0, "driver": "files", "path": str(path), "options": {}, "take": True}
+
+
 def sealed_key() -> str:
     folder = Path(model.database.obj.database).parent
     return Secrets(folder / "keys").seal((folder / "recovery.key").read_text())
@@ -139,6 +150,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     case(certifying.RemoveCertificate, a_certificate),
     case(BackUpEngine, a_recovery_key, pool=0, begun=NOON),
     case(RestoreEngine, a_backup, pool=0, name="", lost=None, key=sealed_key),
+    case(RestoreEngine, a_lost_pool, title="lost", pool=0, name="", lost=lost_pool, key=sealed_key),
     case(pool_operations.CreatePool, name="second", driver="files", path="", options={}),
     case(exporting.ExportPool, pool=0, to=["192.0.2.7", "192.0.2.8"]),
     case(exporting.ExportPool, an_export, title="none", pool=0, to=[]),
