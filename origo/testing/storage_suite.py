@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from origo.contracts import Place, PoolSpec, Storage
+from origo.contracts import Exports, Place, PoolSpec, Storage, Takeover
 from origo.errors import BadInput, Conflict, NotFound, Unavailable
 from origo.host import Host
 
@@ -364,3 +364,24 @@ class StorageSuite:
     def test_25_the_driver_tells_what_it_is_and_what_is_missing(self, make: Make) -> None:
         assert make().check() == []
         assert make().info().title
+
+    def test_26_only_images_and_masters_are_exported(self, make: Make, pool: PoolSpec) -> None:
+        make().create(pool)
+        storage = make()
+        if isinstance(storage, Exports):
+            lines = storage.exports(pool, ["192.0.2.7", "192.0.2.8"]).splitlines()
+            assert [line.split()[0] for line in lines] == [f"{pool.path}/images", f"{pool.path}/masters"]
+            for line, mode in zip(lines, ("(rw,", "(ro,"), strict=True):
+                words = line.split()[1:]
+                assert [word.partition("(")[0] for word in words] == ["192.0.2.7", "192.0.2.8"]
+                assert all(mode in word for word in words)
+            assert storage.exports(pool, ["192.0.2.7", "192.0.2.8"]).splitlines() == lines
+
+    def test_27_a_pool_that_nobody_else_uses_is_taken_as_it_is_opened(self, make: Make, pool: PoolSpec) -> None:
+        make().create(pool)
+        put(make(), pool, IMAGE)
+        storage = make()
+        if isinstance(storage, Takeover):
+            for _ in range(2):
+                storage.take(pool)
+            assert list(make().list(pool, "images")) == [IMAGE.name]
