@@ -1,9 +1,11 @@
 """The command `origo`: a group of commands for each noun, and `serve`."""
 
 import faulthandler
+import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import click
@@ -23,7 +25,7 @@ from origo.cli import (
     stacks,
     users,
 )
-from origo.errors import OrigoError
+from origo.errors import Forbidden, OrigoError, size
 
 
 class Nouns(click.Group):
@@ -66,6 +68,27 @@ def serve(home: Path) -> None:
     while not seen:
         stopped.clear()
         _run(home.absolute(), stopped, seen)
+
+
+@cli.command("support-bundle")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default one named after the time.")
+def support_bundle(out: Path | None) -> None:
+    """Gather how engine and machine are into one file, without secrets, for others to look at (only as root).
+
+    It needs no running engine.
+    """
+    from origo.host.local import LocalHost
+    from origo.services.engine import support
+
+    if os.geteuid() != 0:
+        raise Forbidden("cannot gather this as an ordinary user", hint="run it as root")
+    target = out or Path(f"origo-support-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
+    for name in support.write(LocalHost(), config.home_from_environment(), target):
+        output.line(f"  {name}")
+    output.line(
+        f"{target}: {size(target.stat().st_size)}, with the parts above; passwords, keys, tokens and links are out"
+    )
+    output.line(f"look at it before you send it: it names servers, users and addresses (tar xzf {target})")
 
 
 def _run(home: Path, stopped: threading.Event, seen: list[int]) -> None:

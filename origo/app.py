@@ -18,7 +18,7 @@ from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes
-from origo.services.engine import backups, certificates, upgrades
+from origo.services.engine import backups, certificates, machine, upgrades
 from origo.services.engine.firewall import Firewall
 from origo.services.images import folders
 from origo.services.pools import exporting, keeping
@@ -112,6 +112,7 @@ class App:
         core.operations.start()
         self._attempt("restore", self.follower.restore)
         self._attempt("keeper", self.keeper.start)
+        self._attempt("restart", lambda: machine.tell_of_restart(core))
         self._attempt("backups", lambda: backups.nightly(core))
         self._attempt("upgrade", lambda: upgrades.look(core))
         self.ready.set()
@@ -128,6 +129,7 @@ class App:
             "networks": (MINUTE, lambda: networks.repair(self.core)),
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
             "upgrade": (MINUTE, lambda: upgrades.prove(self.core)),
+            "restart": (HOUR, lambda: machine.tell_of_restart(self.core)),
             "backups": (HOUR, lambda: backups.nightly(self.core)),
             "front": (MINUTE, self._open_front),
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from appliance.deb.sources import PYTHON, ROOT
 
-GROUPS = ("base", "build")
+GROUPS = ("base", "build", "installed")
 OUTSIDE_MAIN = {"zfsutils-linux": "contrib"}
 """What Debian itself does not contain; apt leaves it out where the machine's sources do not offer it."""
 MAINTAINER = "Origo maintainers <maintainers@origo.invalid>"

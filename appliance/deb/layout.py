@@ -8,11 +8,15 @@ from appliance.deb.sources import ROOT
 
 HERE = Path(__file__).parent
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
+APT = "etc/apt/apt.conf.d/52origo"
+"""Which updates are installed by themselves; what an administrator changes in it stays."""
 
 
 def lay(root: Path, *, version: str, moment: int, relations: tuple[list[str], list[str]]) -> None:
     """Put everything into `root`, whose virtual environment is there already."""
     place_program(root)
+    _copy(HERE / "apt.conf", root / APT)
+    _copy(HERE / "journald.conf", root / "usr/lib/systemd/journald.conf.d/50-origo.conf")
     _copy(HERE / "lintian-overrides", root / "usr/share/lintian/overrides/origo")
     _write(root / "usr/share/man/man1/origo.1", manual.page(version, moment))
     for place, script in manual.completions().items():
@@ -44,6 +48,7 @@ def _control(root: Path, version: str, relations: tuple[list[str], list[str]]) -
     """The folder that dpkg reads; it is no part of what is installed."""
     size = control.installed_size(root)
     _write(root / "DEBIAN/control", control.control(version, size, *relations))
+    _write(root / "DEBIAN/conffiles", f"/{APT}\n")
     put_scripts(root)
 
 

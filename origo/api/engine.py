@@ -9,7 +9,7 @@ from origo.api.route import Kind, Model, Page, Route
 from origo.api.users import Password
 from origo.config import DOMAIN, INTERFACE
 from origo.services import engine, events, issues, nodes, plugins
-from origo.services.engine import backups, setup
+from origo.services.engine import backups, doctor, setup
 from origo.services.naming import Name, Written
 from origo.services.users import UserName
 
@@ -90,7 +90,7 @@ ROUTES = [
         "POST", "/engine/restore", backups.restore, "Let the engine be what a backup says", Kind.CHANGE, body=Restore
     ),
     Route("POST", "/engine/recover", backups.recover, "Let this be an engine that was lost", Kind.CHANGE, body=Recover),
-    Route("GET", "/engine/doctor", engine.doctor, "Check everything that can be checked"),
+    Route("GET", "/engine/doctor", doctor.doctor, "Check everything that can be checked"),
     Route("GET", "/nodes", nodes.list_, "List nodes", query=Page),
     Route("GET", "/nodes/{id}", nodes.show, "Show a node"),
     Route("GET", "/plugins", plugins.list_, "List plugins", query=Page),

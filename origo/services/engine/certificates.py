@@ -49,7 +49,8 @@ def checks(core: Core) -> list[dict[str, Any]]:
     """What `origo doctor` says of it."""
     wrong = Issue.select().where(Issue.key.in_((UNUSABLE, ENDING, RENEWAL)) & Issue.ended.is_null())
     said = certificates.facts(core.secrets.front(core.config["domain"]).certificate.read_bytes())
-    well = f"of {said.issuer}, until {_day(said.until)}"
+    days = int((said.until - time.time()) // DAY)
+    well = f"of {said.issuer}, for {days} days, until {_day(said.until)}"
     found = [{"about": "certificate", "ok": False, "sentence": one.sentence, "remedy": one.remedy} for one in wrong]
     return found or [{"about": "certificate", "ok": True, "sentence": well, "remedy": ""}]
 
