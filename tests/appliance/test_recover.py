@@ -14,7 +14,7 @@ EXTRA = "devices=/dev/disk/by-id/virtio-c"
 
 @pytest.fixture(scope="module")
 def lost(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site of another hostid that was cut off, with an image that no backup knows; its disks are in another machine now."""
+    """A site that was cut off, with an image that no backup knows; its disks are in a machine of another hostid."""
     with installed(module_room, tmp_path_factory.mktemp("site")) as site:
         machine = site.machine
         machine.run("hostnamectl set-hostname cellar; zgenhostid -f deadbeef")
