@@ -15,9 +15,8 @@ from origo.client import ordering
 from origo.errors import BadInput, Forbidden
 from origo.model import OperationRow, Stack, User
 from origo.operations.core import Core
-from origo.services import engine
 from origo.services.access import SYSTEM, Actor
-from origo.services.engine import certificates, certifying
+from origo.services.engine import certificates, certifying, doctor
 from tests.functional import kinds
 from tests.functional.api_world import World
 from tests.functional.watching import eventually, open_issues
@@ -123,11 +122,11 @@ def test_one_that_cannot_serve_is_told_and_the_engines_own_is_shown(core: Core) 
     minute(core)
     assert "the engine shows a certificate of its own" in open_issues()[0]
     assert certificates.show(core, SYSTEM)["source"] == "own"
-    assert [one["ok"] for one in engine.doctor(core, SYSTEM)["items"] if one["about"] == "certificate"] == [False]
+    assert [one["ok"] for one in doctor.doctor(core, SYSTEM)["items"] if one["about"] == "certificate"] == [False]
     kinds.run(core, certifying.OrderCertificate(), **ORDER)
     minute(core)
     assert open_issues() == [] and certificates.show(core, SYSTEM)["source"] == "ordered"
-    told = [one["sentence"] for one in engine.doctor(core, SYSTEM)["items"] if one["about"] == "certificate"]
+    told = [one["sentence"] for one in doctor.doctor(core, SYSTEM)["items"] if one["about"] == "certificate"]
     assert told[0].startswith("of Somebody, until 2")
 
 
