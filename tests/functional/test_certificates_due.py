@@ -127,7 +127,7 @@ def test_one_that_cannot_serve_is_told_and_the_engines_own_is_shown(core: Core) 
     minute(core)
     assert open_issues() == [] and certificates.show(core, SYSTEM)["source"] == "ordered"
     told = [one["sentence"] for one in doctor.doctor(core, SYSTEM)["items"] if one["about"] == "certificate"]
-    assert told[0].startswith("of Somebody, until 2")
+    assert told[0].startswith("of Somebody, for 89 days, until 2")
 
 
 def test_a_clock_that_is_set_back_orders_nothing_twice(ordered: Core) -> None:
