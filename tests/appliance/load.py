@@ -108,11 +108,14 @@ def _lost(engine: Client, acknowledged: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _images(engine: Client) -> Iterator[str]:
-    rows = {one["id"] for trash in (False, True) for one in engine.items("/images", trash=trash or None)}
+    both = [engine.items(f"/{noun}", trash=trash or None) for noun in ("images", "servers") for trash in (False, True)]
+    images, trashed, servers, gone = ([one["id"] for one in rows] for rows in both)
+    rows = {*images, *trashed}
+    seeds = {f"{id}-seed" for id in (*servers, *gone)}
     files = collections.Counter(path.name.partition(".")[0] for part in ("images", "masters", "trash")
                                 for path in (POOL / part).iterdir())  # fmt: skip
     yield from (f"the file of image {id} is gone" for id in rows - set(files))
-    yield from (f"file {id} is nobody's" for id in set(files) - rows)
+    yield from (f"file {id} is nobody's" for id in set(files) - rows - seeds)
     yield from (f"image {id} has {count} files" for id, count in files.items() if count > 1)
 
 
