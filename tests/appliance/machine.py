@@ -61,6 +61,7 @@ class Machine:
         self.folder = folder
         self.memory_mb, self.cpus = memory_mb, cpus
         self.kernel, self.initrd, self.command_line = image.kernel, image.initrd, COMMAND_LINE
+        self.emulator = image.emulator
         self.ports = {port: _free_port() for port in forward}
         outer = f"user,id=outer,net={OUTER_RANGE},restrict={'off' if egress else 'on'}"
         outer += "".join(f",hostfwd=tcp:127.0.0.1:{mine}-:{theirs}" for theirs, mine in self.ports.items())
@@ -237,7 +238,7 @@ class Machine:
 
     def _argv(self) -> list[str]:
         folder = self.folder
-        argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35"]
+        argv = [*self.emulator, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-M", "q35"]
         argv += ["-accel", "tcg", "-cpu", "max", "-smp", str(self.cpus), "-m", str(self.memory_mb)]
         argv += ["-kernel", str(self.kernel), "-initrd", str(self.initrd), "-append", self.command_line]
         argv += ["-chardev", f"socket,id=tty,path={folder}/console,server=on,wait=off,logfile={folder}/console.log"]

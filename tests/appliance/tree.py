@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,15 +56,35 @@ MAKE_TREE = [
 ]
 MAKE_DISK = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "machine"]
 SIZE = 12 << 30
+QEMU = "usr/bin/qemu-system-x86_64"
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+FIRMWARE = ("usr/share/qemu", "usr/share/seabios")
 
 
 @dataclass(frozen=True)
 class Image:
-    """What a machine boots from; nobody writes to it."""
+    """What a machine boots from, and the QEMU that is the machine; nobody writes to it."""
 
-    disk: Path
-    kernel: Path
-    initrd: Path
+    folder: Path
+
+    @property
+    def disk(self) -> Path:
+        return self.folder / "disk.raw"
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.folder / "initrd.img"
+
+    @property
+    def emulator(self) -> list[str]:
+        """The suite's own QEMU, with its libraries and firmware, whatever this machine has."""
+        root = self.folder / "qemu"
+        loader = [f"{root}/{LIBRARIES}/ld-linux-x86-64.so.2", "--library-path", f"{root}/{LIBRARIES}", f"{root}/{QEMU}"]
+        return [*loader, *(word for path in FIRMWARE for word in ("-L", f"{root}/{path}"))]
 
 
 def image() -> Image:
@@ -73,7 +94,7 @@ def image() -> Image:
     with build_work.alone(CACHE):
         tree = CACHE / f"{_digest(MAKE_TREE)}.tar"
         files = {path.name: path.read_text() for path in sorted(GUEST.iterdir()) if path.is_file()}
-        folder = CACHE / _digest([MAKE_TREE, MAKE_DISK, SIZE, files])
+        folder = CACHE / _digest([MAKE_TREE, MAKE_DISK, SIZE, QEMU, files])
         if not folder.exists():
             if not tree.exists():
                 _build_tree(tree)
@@ -82,7 +103,7 @@ def image() -> Image:
             if used.exists():
                 os.utime(used)
         _forget()
-    return Image(folder / "disk.raw", folder / "vmlinuz", folder / "initrd.img")
+    return Image(folder)
 
 
 def _build_tree(target: Path) -> None:
@@ -116,12 +137,28 @@ def _build_image(tree: Path, target: Path) -> None:
         for name in ("vmlinuz", "initrd.img"):
             (found,) = (root / "boot").glob(f"{name}-*")
             shutil.copyfile(found, half / name)
+        _keep_emulator(root, half / "qemu")
         disk = half / "disk.raw"
         disk.touch()
         os.truncate(disk, SIZE)
         subprocess.run([*MAKE_DISK, "-d", root, disk], check=True, timeout=900)
         half.rename(target)
     _say(f"the disk is there after {time.monotonic() - began:.0f} s")
+
+
+def _keep_emulator(root: Path, target: Path) -> None:
+    """QEMU as the tree has it, with all that it loads, at the same paths below `target`."""
+    for path in (QEMU, LIBRARIES, *FIRMWARE):
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+    libraries = root / LIBRARIES
+    listing = [libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, "--list", root / QEMU]
+    listed = subprocess.run(listing, check=True, capture_output=True, text=True, timeout=60).stdout
+    (target / LIBRARIES).mkdir()
+    for found in [libraries / "ld-linux-x86-64.so.2", *map(Path, re.findall(rf"{libraries}/\S+", listed))]:
+        shutil.copy(found, target / LIBRARIES)
+    shutil.copy(root / QEMU, target / QEMU)
+    for path in FIRMWARE:
+        shutil.copytree(root / path, target / path, symlinks=True)
 
 
 def _forget() -> None:
