@@ -123,7 +123,7 @@ class SetUp(Operation):
         core, path = ctx.core, ctx.core.config.path(config.FILE)
         text = core.local.read(path).decode() if core.local.exists(path) else None
         values = {name: core.config[name] for name in SETTINGS}
-        return {"text": text, "values": values, "zone": zone.current(core)}
+        return {"text": text, "values": values, "zone": zone.current()}
 
     def target(self, ctx: Context) -> str:
         return str(EngineRow.get().id)

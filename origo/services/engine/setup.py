@@ -34,7 +34,7 @@ def offer(core: Core, actor: Actor) -> dict[str, Any]:
         "disks": disks.empty(core),
         "interfaces": [{"name": name, "addresses": found[name]} for name in sorted(found)],
         "outer_interface": addresses.outer(core),
-        "time_zone": zone.current(core),
+        "time_zone": zone.current(),
     }
 
 

@@ -1,6 +1,7 @@
 """The machine's time zone: a link to one of the zones that it knows."""
 
 import difflib
+import os
 import zoneinfo
 
 from origo.errors import BadInput
@@ -16,9 +17,9 @@ def names() -> list[str]:
     return sorted(name for name in zoneinfo.available_timezones() if "/" in name or name == "UTC")
 
 
-def current(core: Core) -> str:
+def current() -> str:
     """The zone that the machine goes by."""
-    target = core.local.run(["readlink", "-f", LINK], check=False).text.strip()
+    target = os.path.realpath(LINK)
     return target.removeprefix(ZONES) if target.startswith(ZONES) else DEFAULT
 
 
