@@ -13,6 +13,11 @@ GRACE_SECONDS = 5
 """How long they may take to end by themselves after SIGTERM, before SIGKILL."""
 PATIENCE_SECONDS = 60
 WAIT_MILLISECONDS = 100
+EXEC_SECONDS = 1
+"""How long a process that is about to become another program is waited for, to see what it carries."""
+INIT = "1"
+EXITING, KERNEL_THREAD = 0x4, 0x200000
+"""Flags of a process, from linux/sched.h."""
 
 Members = dict[int, int]
 """Process number to pidfd."""
@@ -50,7 +55,7 @@ def _join(group: str, members: Members) -> list[int]:
     """Make members of all that belong to the group by now; the handles of the new ones."""
     known = set(members)
     mark = f"{VARIABLE}={group}".encode()
-    numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    numbers = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != INIT]
     for number in numbers:
         if _carries(number, mark):
             _hold(number, members, lambda number: _carries(number, mark))
@@ -97,15 +102,33 @@ def _wait(members: Members) -> None:
 
 
 def _carries(number: int, mark: bytes) -> bool:
-    """Whether the mark is in its environment; one that has ended has none."""
-    environment = _read(f"/proc/{number}/environ")
+    """Whether the mark is in its environment; one that has ended has none.
+
+    Amid execve a process has none either, for a moment that is long on a busy machine.
+    """
+    deadline = time.monotonic() + EXEC_SECONDS
+    while not (environment := _read(f"/proc/{number}/environ")) and _is_starting(number):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
     return mark in environment and mark in environment.split(b"\0")
+
+
+def _is_starting(number: int) -> bool:
+    """Whether it is a program that has no place for its environment yet (proc_pid_stat(5): state, flags, env_end)."""
+    facts = _facts(number)
+    return bool(facts) and facts[0] != b"Z" and not int(facts[6]) & (EXITING | KERNEL_THREAD) and facts[48] == b"0"
 
 
 def _parent(number: int) -> int:
     """The process that started it, 0 if it has ended."""
-    state, _, rest = _read(f"/proc/{number}/stat").rpartition(b")")[2].strip().partition(b" ")
-    return int(rest.split()[0]) if rest and state != b"Z" else 0
+    facts = _facts(number)
+    return int(facts[1]) if facts and facts[0] != b"Z" else 0
+
+
+def _facts(number: int) -> list[bytes]:
+    """What the kernel says of it, from its state on; nothing if it is gone."""
+    return _read(f"/proc/{number}/stat").rpartition(b")")[2].split()
 
 
 def _read(path: str) -> bytes:

@@ -20,6 +20,7 @@ class Waiting(app.App):
         self.looked = threading.Event()
         self.core: Any = SimpleNamespace(config=object())
         self.home: Any = SimpleNamespace(path=Path("/nowhere"))
+        self.firewall: Any = SimpleNamespace(ensure=None)
 
     def _attempt(self, name: str, part: Callable[[], None]) -> None:
         if name == "front":
