@@ -32,6 +32,8 @@ _log = log.get("app")
 HOUR = 3600.0
 MINUTE = 60.0
 SECOND = 1.0
+LINK_SECONDS = 5.0
+"""How often the link on the console is looked at, which asks for the machine's addresses."""
 SETTLE_SECONDS = 60.0
 """How long a stop waits for a start that is under way."""
 STOP_SECONDS = 120.0
@@ -124,6 +126,7 @@ class App:
     def _look_after(self) -> None:
         """Do what is due from time to time; for the front at once when the clock or the settings were changed."""
         duties = {
+            "set-up link": (LINK_SECONDS, self._invite),
             "status": (MINUTE, self._say_how_it_is),
             "firewall": (MINUTE, self.firewall.ensure),
             "networks": (MINUTE, lambda: networks.repair(self.core)),
@@ -136,7 +139,6 @@ class App:
         done = dict.fromkeys(duties, time.monotonic())
         seen, settings = _clock(), self.core.config
         while not self._stopping.wait(SECOND):
-            self._invite()
             if self.core.config is not settings or abs(_clock() - seen) > MINUTE:
                 seen, settings = _clock(), self.core.config
                 done |= {"front": -MINUTE, "firewall": -MINUTE}

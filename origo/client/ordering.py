@@ -1,7 +1,6 @@
 """Certificates from an ACME server (RFC 8555): what it is asked, what it asks back, and its words when it refuses."""
 
 import contextlib
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from origo import VERSION, host
 from origo.errors import BadInput, Cancelled, Conflict, OrigoError, Unavailable, reason
 
 TRUST = "/etc/ssl/certs/ca-certificates.crt"
+"""Whom the machine trusts."""
 REQUEST_SECONDS = 30
 PROOF_SECONDS = 300.0
 """How long the server may take to look at what proves the names."""
@@ -45,17 +45,14 @@ class Challenge:
 
 
 class Directory:
-    """An ACME server, for one account; `authority` (PEM) vouches for the server, or else whom the machine trusts."""
+    """An ACME server, for one account; the certificates in the file `trust` vouch for the server."""
 
-    def __init__(self, url: str, account: bytes, authority: bytes) -> None:
-        self._trust = tempfile.NamedTemporaryFile(prefix="origo-authority-")  # noqa: SIM115 (it goes with this object)
-        self._trust.write(authority)
-        self._trust.flush()
+    def __init__(self, url: str, account: bytes, trust: str) -> None:
         self.key = JWK.load(account)
         self._net = client.ClientNetwork(
             self.key,
             alg=ES256,
-            verify_ssl=self._trust.name if authority else TRUST,  # type: ignore[arg-type]  # what requests takes: a flag or a file
+            verify_ssl=trust,  # type: ignore[arg-type]  # what requests takes: a flag or a file
             user_agent=f"origo/{VERSION}",
             timeout=REQUEST_SECONDS,
         )

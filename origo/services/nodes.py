@@ -59,7 +59,7 @@ def ensure_local(core: Core) -> Node:
     node = Node.get_or_none(Node.name == "local")
     node = node or Node.create(name="local", hypervisor=core.config["hypervisor"])
     node.options = {"state": core.config.path("hypervisor"), "daemon": core.config["libvirt"]}
-    node.memory_mb = _meminfo(core)["MemTotal"] // 1024
+    node.memory_mb = meminfo(core)["MemTotal"] // 1024
     node.cpus = int(core.local.run(["nproc", "--all"]).text)
     node.save()
     return node
@@ -93,7 +93,7 @@ def promised_mb(node: Node) -> int:
 
 def available_mb(core: Core) -> int:
     """The memory, in MB, that this machine could still give to programs."""
-    return _meminfo(core)["MemAvailable"] // 1024
+    return meminfo(core)["MemAvailable"] // 1024
 
 
 def admit(core: Core, node: Node, what: str, memory_mb: int) -> None:
@@ -117,6 +117,7 @@ def _promised(*among: Any) -> dict[str, int]:
     return dict(rows.tuples())
 
 
-def _meminfo(core: Core) -> dict[str, int]:
+def meminfo(core: Core) -> dict[str, int]:
+    """The memory of this machine in KiB, as the kernel tells it."""
     lines = core.local.read("/proc/meminfo").decode().splitlines()
     return {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}

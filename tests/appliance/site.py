@@ -3,8 +3,6 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +63,10 @@ class Site:
         self.machine.run("origo stacks install hello", timeout=300)
         self.wait_page()
 
+    def comes_up(self, timeout: float = 200) -> None:
+        """Wait until the engine answers after a boot."""
+        self.machine.wait(lambda: self.machine.attempt("origo engine show").status == 0, "the engine", timeout=timeout)
+
     def wait_page(self, timeout: float = 300) -> None:
         """Wait until the engine says that the stack's page answers."""
         self.machine.wait(lambda: self.stack().get("reachable"), "the stack's page", timeout=timeout)
@@ -103,14 +105,15 @@ class Site:
         return int(found[1])
 
 
-@contextmanager
-def installed(room: Room, folder: Path) -> Iterator[Site]:
-    """A machine with two empty disks on which the package was just installed, and answers for its set-up."""
+def installed(room: Room, folder: Path, **options: Any) -> Site:
+    """A machine on which the package was just installed, and answers for its set-up on the two empty disks that it has
+    where no other `options` of Room.machine say otherwise."""
     package = build(ROOT, folder, MOMENT)
-    machine = room.machine(disks={"a": 4 * GIB, "b": 4 * GIB}, forward=[443], egress=True)
+    usual = {"disks": {"a": 4 * GIB, "b": 4 * GIB}, "forward": [443], "egress": True}
+    machine = room.machine(**usual | options)
     machine.boot()
     put_in(machine, package)
     answers(machine)
     machine.put(sources_for(LocalHost(), SUITE), "/etc/apt/sources.list.d/debian.sources")
     machine.put(ANSWERS, "/root/answers.toml")
-    yield Site(machine, folder, package)
+    return Site(machine, folder, package)

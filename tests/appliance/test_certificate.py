@@ -3,7 +3,6 @@
 import json
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ import pytest
 from origo.secrets import certificates
 from origo.secrets.certificates import Facts
 from tests.appliance.machine import Machine
-from tests.appliance.package import MOMENT, answers, build, put_in
+from tests.appliance.package import answers
 from tests.appliance.room import Room
-from tests.house.source import ROOT
+from tests.appliance.site import installed
 
 DOMAIN = "lab.test"
 ENGINE = f"origo.{DOMAIN}"
@@ -61,12 +60,9 @@ ORDER = (
 
 
 @pytest.fixture(scope="module")
-def machine(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    package = build(ROOT, tmp_path_factory.mktemp("package"), MOMENT)
-    made = module_room.machine(forward=[80, 443])
-    made.boot()
-    put_in(made, package)
-    answers(made)
+def machine(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    site = installed(module_room, tmp_path_factory.mktemp("site"), disks={}, forward=[80, 443], egress=False)
+    made = site.machine
     made.put(ANSWERS, "/root/answers.toml")
     made.run("origo setup --answers /root/answers.toml", timeout=300)
     made.run(["mkdir", ACME])
@@ -74,7 +70,7 @@ def machine(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iter
     made.put(HOOK, "/usr/local/sbin/origo-dns")
     made.run("chmod 755 /usr/local/sbin/origo-dns")
     made.run(SERVERS, timeout=180)
-    yield made
+    return made
 
 
 @pytest.fixture(scope="module")

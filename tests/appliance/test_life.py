@@ -1,7 +1,5 @@
 """What happens to machines in their lives: the engine comes up all the same, says what is missing, and recovers."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.appliance.room import Room
@@ -13,12 +11,12 @@ GUEST = "10.1.0.10"
 
 
 @pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with installed(module_room, tmp_path_factory.mktemp("site")) as made:
-        made.set_up()
-        made.hello()
-        made.log_in()
-        yield made
+def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    made = installed(module_room, tmp_path_factory.mktemp("site"))
+    made.set_up()
+    made.hello()
+    made.log_in()
+    return made
 
 
 def issues(site: Site) -> str:
@@ -37,11 +35,6 @@ def is_well(site: Site) -> None:
     site.wait_page()
     site.machine.wait(lambda: issues(site) == "", "the end of all issues", timeout=180)
     assert site.counter() < site.counter()
-
-
-def comes_up(site: Site) -> None:
-    """Wait until the engine answers after a boot."""
-    site.machine.wait(lambda: site.machine.attempt("origo engine show").status == 0, "the engine", timeout=200)
 
 
 def test_programs_that_are_killed_are_there_again(site: Site) -> None:
@@ -67,7 +60,7 @@ def test_a_full_root_disk_stops_no_server_and_refuses_changes_with_a_sentence(si
     assert refused.status == 1 and "cannot" in refused.errors and "Traceback" not in refused.errors
     assert site.counter() < site.counter()
     machine.run("systemctl restart origo")
-    comes_up(site)
+    site.comes_up()
     machine.run("rm /var/filler /var/rest")
     machine.run("origo images create more 16M && origo images delete more")
     is_well(site)
@@ -90,13 +83,13 @@ def test_a_pool_that_is_missing_at_the_boot_is_told_and_keeps_nothing_else_from_
     machine.shutdown()
     disk = machine.add_disk("c", GIB)
     machine.boot()
-    comes_up(site)
+    site.comes_up()
     machine.run("origo pools create extra --driver storage_zfs --option devices=/dev/disk/by-id/virtio-c", timeout=120)
     machine.run("origo images create kept 16M --pool extra && origo servers create there --memory 64M --image kept")
     machine.shutdown()
     del machine.disks["c"]
     machine.boot()
-    comes_up(site)
+    site.comes_up()
     assert "pool extra" in says(site, "extra")
     site.wait_page()
     assert site.counter() < site.counter()
@@ -111,7 +104,7 @@ def test_a_boot_without_the_module_of_zfs_is_told_with_its_remedy(site: Site) ->
     machine = site.machine
     machine.run(f"mkdir /root/kept && mv {MODULE} /root/kept && depmod -a")
     machine.reboot()
-    comes_up(site)
+    site.comes_up()
     assert "zfs-dkms" in says(site, "ZFS")
     machine.run(f"mv /root/kept/* $(dirname {MODULE}) && depmod -a && modprobe zfs")
     is_well(site)
@@ -121,7 +114,7 @@ def test_a_boot_without_libvirt_is_told_and_servers_start_when_it_is_back(site: 
     machine = site.machine
     machine.run(f"systemctl mask {LIBVIRT}")
     machine.reboot()
-    comes_up(site)
+    site.comes_up()
     says(site, "libvirt")
     machine.run(f"systemctl unmask {LIBVIRT} && systemctl start libvirtd")
     is_well(site)

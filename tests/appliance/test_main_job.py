@@ -1,7 +1,5 @@
 """The whole line on a machine: package, set-up on mirrored disks, a stack under KVM, and its page seen from outside."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.appliance.package import answers, put_in
@@ -10,9 +8,8 @@ from tests.appliance.site import DOMAIN, Site, installed
 
 
 @pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with installed(module_room, tmp_path_factory.mktemp("site")) as made:
-        yield made
+def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return installed(module_room, tmp_path_factory.mktemp("site"))
 
 
 def test_the_plan_of_the_set_up_shows_the_disks_and_changes_nothing(site: Site) -> None:

@@ -1,7 +1,5 @@
 """A pool that is exported is mounted by those machines that were named, by NFS 4.2, and a disk on it boots a guest."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.appliance.room import Room
@@ -18,12 +16,12 @@ mount -t nfs4 | grep -c vers=4.2
 
 
 @pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with installed(module_room, tmp_path_factory.mktemp("site")) as made:
-        made.set_up()
-        made.machine.run("origo stacks build /usr/share/origo/stacks/hello", timeout=600)
-        made.machine.run(f"origo pools export default --to {HERE}")
-        yield made
+def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    made = installed(module_room, tmp_path_factory.mktemp("site"))
+    made.set_up()
+    made.machine.run("origo stacks build /usr/share/origo/stacks/hello", timeout=600)
+    made.machine.run(f"origo pools export default --to {HERE}")
+    return made
 
 
 def pool(site: Site) -> str:
@@ -80,7 +78,7 @@ def test_a_child_of_a_master_on_it_boots_a_guest(site: Site) -> None:
 
 def test_exports_are_there_after_a_boot_and_gone_when_they_are_taken_back(site: Site) -> None:
     site.machine.reboot()
-    site.machine.wait(lambda: site.machine.attempt("origo engine show").status == 0, "the engine", timeout=200)
+    site.comes_up()
     site.machine.wait(lambda: HERE in site.machine.run("exportfs -v"), "the exports", timeout=120)
     assert as_node(site, "echo mounted").split() == ["2", "mounted"]
     site.machine.run("origo pools unexport default")

@@ -4,7 +4,6 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,12 +17,12 @@ MOST_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with installed(module_room, tmp_path_factory.mktemp("site")) as made:
-        made.set_up()
-        made.hello()
-        made.machine.put(LOAD, "/root/load.py")
-        yield made
+def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    made = installed(module_room, tmp_path_factory.mktemp("site"))
+    made.set_up()
+    made.hello()
+    made.machine.put(LOAD, "/root/load.py")
+    return made
 
 
 def test_after_power_cuts_amid_work_nothing_acknowledged_is_lost(site: Site, request: pytest.FixtureRequest) -> None:
@@ -43,7 +42,7 @@ def cut_amid_work(site: Site, seconds: float) -> list[str]:
     machine.wait(lambda: len(acknowledged(site)) > before, "the first work", timeout=60)
     time.sleep(seconds)
     machine.power_cut(up=False)
-    machine.wait(lambda: machine.attempt("origo engine show").status == 0, "the engine", timeout=300)
+    site.comes_up(timeout=300)
     site.wait_page()
     said = "".join(f"{json.dumps(one)}\n" for one in acknowledged(site))
     found: list[str] = json.loads(machine.run([PYTHON, "/root/load.py", "look"], input=said, timeout=300))

@@ -1,7 +1,5 @@
 """The page on recovering, followed with a machine that died: what came after the backup is there, nothing is forced."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.appliance.package import answers, put_in
@@ -13,27 +11,27 @@ EXTRA = "devices=/dev/disk/by-id/virtio-c"
 
 
 @pytest.fixture(scope="module")
-def lost(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def lost(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site that was cut off, with an image that no backup knows; its disks are in a machine of another hostid."""
-    with installed(module_room, tmp_path_factory.mktemp("site")) as site:
-        machine = site.machine
-        machine.run("hostnamectl set-hostname cellar; zgenhostid -f deadbeef")
-        machine.add_disk("c", 2 * GIB)
-        machine.reboot()
-        machine.wait(lambda: machine.attempt("origo engine show").status == 0, "the engine", timeout=200)
-        site.set_up()
-        machine.run(f"origo pools create extra --driver storage_zfs --option {EXTRA}", timeout=120)
-        machine.run("origo engine backup")
-        machine.run("origo images create later 64M && origo images create elsewhere 64M --pool extra; sleep 25; sync")
-        machine.power_off()
-        other = module_room.machine("other", forward=[443])
-        other.disks = dict(machine.disks)
-        other.boot()
-        put_in(other, site.package)
-        answers(other)
-        other.put(site.key, "/root/key")
-        site.machine = other
-        yield site
+    site = installed(module_room, tmp_path_factory.mktemp("site"))
+    machine = site.machine
+    machine.run("hostnamectl set-hostname cellar; zgenhostid -f deadbeef")
+    machine.add_disk("c", 2 * GIB)
+    machine.reboot()
+    site.comes_up()
+    site.set_up()
+    machine.run(f"origo pools create extra --driver storage_zfs --option {EXTRA}", timeout=120)
+    machine.run("origo engine backup")
+    machine.run("origo images create later 64M && origo images create elsewhere 64M --pool extra; sleep 25; sync")
+    machine.power_off()
+    other = module_room.machine("other", forward=[443])
+    other.disks = dict(machine.disks)
+    other.boot()
+    put_in(other, site.package)
+    answers(other)
+    other.put(site.key, "/root/key")
+    site.machine = other
+    return site
 
 
 def recover(site: Site, *words: str) -> str:

@@ -4,27 +4,24 @@ import json
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.appliance.machine import Machine
-from tests.appliance.package import MOMENT, answers, build, put_in
+from tests.appliance.package import answers
 from tests.appliance.room import Room
-from tests.house.source import ROOT
+from tests.appliance.site import installed
 
 ANSWERS = 'domain = "lab.test"\ntime_zone = "Europe/Vienna"\n'
 TABLE = "nft list table inet origo_firewall"
 
 
 @pytest.fixture(scope="module")
-def machine(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    made = module_room.machine(disks={"a": 4 << 30}, forward=[443, 9001])
-    made.boot(timeout=600)
-    put_in(made, build(ROOT, tmp_path_factory.mktemp("package"), MOMENT))
-    answers(made)
-    yield made
+def machine(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    options = {"disks": {"a": 4 << 30}, "forward": [443, 9001], "egress": False}
+    site = installed(module_room, tmp_path_factory.mktemp("site"), **options)
+    return site.machine
 
 
 def status(machine: Machine, path: str, host: str) -> str:

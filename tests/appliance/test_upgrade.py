@@ -1,7 +1,6 @@
 """The page on upgrading, followed on a machine: also where the newer version does not run, and servers never notice."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,11 @@ from tests.house.source import IGNORED, ROOT
 
 
 @pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with installed(module_room, tmp_path_factory.mktemp("site")) as made:
-        made.set_up()
-        made.hello()
-        yield made
+def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    made = installed(module_room, tmp_path_factory.mktemp("site"))
+    made.set_up()
+    made.hello()
+    return made
 
 
 def guest(site: Site) -> str:

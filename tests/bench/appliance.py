@@ -25,11 +25,8 @@ REACHED = "systemctl show -P ActiveEnterTimestampMonotonic"
 
 def main() -> int:
     """Print all figures; 1 if one is out of bounds."""
-    with (
-        tempfile.TemporaryDirectory(prefix="origo-bench-") as path,
-        Room() as room,
-        installed(room, Path(path)) as site,
-    ):
+    with tempfile.TemporaryDirectory(prefix="origo-bench-") as path, Room() as room:
+        site = installed(room, Path(path))
         size, most = site.package.stat().st_size / 1e6, MOST_PACKAGE_MB
         good = show("package-size", size, "MB", f"{most} MB", size / most, within=size <= most)
         site.set_up()

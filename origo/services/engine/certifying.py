@@ -127,8 +127,11 @@ def _directory(ctx: Context) -> "Directory":
     """The ACME server, knowing us."""
     from origo.client import ordering  # its libraries are only for those who order
 
-    args = ctx.args
-    directory = ordering.Directory(args["directory"], ctx.core.secrets.account(), args["authority"].encode())
+    args, trust = ctx.args, ordering.TRUST
+    if args["authority"]:
+        trust = ctx.core.config.path("run", "acme-authority.pem")
+        ctx.core.local.write(trust, args["authority"].encode())
+    directory = ordering.Directory(args["directory"], ctx.core.secrets.account(), trust)
     external = args["external"] and (args["external"]["id"], ctx.core.secrets.unseal(args["external"]["key"]))
     directory.register(args["email"], agreed=args["agreed"], external=external)
     return directory
@@ -137,10 +140,9 @@ def _directory(ctx: Context) -> "Directory":
 _BY = {"dns": "by an update of DNS", "hook": "by DNS, with the program", "http": "over http"}
 
 
-class SetCertificate(Operation):
-    """The front shows a certificate that was given (`certificate`: chain and key, sealed)."""
+class _Showing(Operation):
+    """The front shows another certificate than before; none is ordered any more."""
 
-    kind = "engine.set-certificate"
     targets = "engine"
 
     def earlier(self, ctx: Context) -> dict[str, Any]:
@@ -152,10 +154,6 @@ class SetCertificate(Operation):
     def locks(self, ctx: Context) -> list[Lock]:
         return [Lock("certificate"), Lock("engine", Mode.SHARED)]
 
-    def check(self, ctx: Context) -> None:
-        pem = ctx.core.secrets.unseal(ctx.args["certificate"]).encode()
-        certificates.checked(pem, pem, names(ctx.core, wildcard=True))
-
     def steps(self, ctx: Context) -> list[Step]:
         return [Show()]
 
@@ -163,11 +161,20 @@ class SetCertificate(Operation):
         EngineRow.update(acme=None).execute()
 
 
-class OrderCertificate(Operation):
+class SetCertificate(_Showing):
+    """The front shows a certificate that was given (`certificate`: chain and key, sealed)."""
+
+    kind = "engine.set-certificate"
+
+    def check(self, ctx: Context) -> None:
+        pem = ctx.core.secrets.unseal(ctx.args["certificate"]).encode()
+        certificates.checked(pem, pem, names(ctx.core, wildcard=True))
+
+
+class OrderCertificate(_Showing):
     """An ACME server is asked for a certificate, and will be again before it ends."""
 
     kind = "engine.order-certificate"
-    targets = "engine"
 
     def look(self, ctx: Context) -> None:
         proving.check(ctx.core, ctx.args["way"])
@@ -181,13 +188,7 @@ class OrderCertificate(Operation):
         ctx.data["names"] = names(ctx.core, wildcard=ctx.args["way"]["by"] != "http")
 
     def earlier(self, ctx: Context) -> dict[str, Any]:
-        return {**_before(ctx), "account": ctx.core.secrets.has_account()}
-
-    def target(self, ctx: Context) -> str:
-        return str(EngineRow.get().id)
-
-    def locks(self, ctx: Context) -> list[Lock]:
-        return [Lock("certificate"), Lock("engine", Mode.SHARED)]
+        return {**super().earlier(ctx), "account": ctx.core.secrets.has_account()}
 
     def steps(self, ctx: Context) -> list[Step]:
         return [Register(), Obtain(), Show()]
@@ -196,26 +197,10 @@ class OrderCertificate(Operation):
         EngineRow.update(acme=ctx.args).execute()
 
 
-class RemoveCertificate(Operation):
+class RemoveCertificate(_Showing):
     """The front shows a certificate of the engine's own authority again, and none is ordered any more."""
 
     kind = "engine.remove-certificate"
-    targets = "engine"
-
-    def earlier(self, ctx: Context) -> dict[str, Any]:
-        return _before(ctx)
-
-    def target(self, ctx: Context) -> str:
-        return str(EngineRow.get().id)
-
-    def locks(self, ctx: Context) -> list[Lock]:
-        return [Lock("certificate"), Lock("engine", Mode.SHARED)]
-
-    def steps(self, ctx: Context) -> list[Step]:
-        return [Show()]
-
-    def finish(self, ctx: Context) -> None:
-        EngineRow.update(acme=None).execute()
 
 
 KINDS: tuple[type[Operation], ...] = (SetCertificate, OrderCertificate, RemoveCertificate)

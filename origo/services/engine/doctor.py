@@ -18,7 +18,7 @@ from origo.services.engine import certificates, firewall, machine
 def doctor(core: Core, actor: Actor) -> dict[str, Any]:
     """Everything that can be checked on this machine: each with `ok`, a sentence, and a remedy."""
     access.require(actor, "engine.manage")
-    checks = [_plugin_check(plugin) for plugin in core.drivers.plugins()]
+    checks = [_check(f"plugin {one.name}", one.state == "ready", one.reason) for one in core.drivers.plugins()]
     for node in Node.select():
         checks += _driver_checks(f"hypervisor of node {node.name}", functools.partial(nodes.hypervisor, core, node))
     checks += _driver_checks("network", functools.partial(networks.driver, core))
@@ -45,10 +45,6 @@ def _firewall(core: Core) -> list[dict[str, Any]]:
     sentence = "only ssh, the pages and what firewall_open says is let in" if there else "it is not there"
     remedy = "it is made again within a minute; if not, `journalctl -u origo` says why"
     return [_check("firewall", there, sentence, remedy)]
-
-
-def _plugin_check(plugin: Any) -> dict[str, Any]:
-    return {"about": f"plugin {plugin.name}", "ok": plugin.state == "ready", "sentence": plugin.reason, "remedy": ""}
 
 
 def _driver_checks(about: str, find: Callable[[], Driver]) -> list[dict[str, Any]]:

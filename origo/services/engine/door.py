@@ -1,6 +1,7 @@
 """The door of a new engine: its set-up pages are at the machine's own addresses, since its name leads nowhere yet."""
 
 import time
+from collections.abc import Sequence
 
 from origo.model import EngineRow
 from origo.operations.core import Core
@@ -25,9 +26,9 @@ def names(core: Core) -> list[str]:
     return [one for one in (*addresses.reached(core), addresses.host_name(core)) if one]
 
 
-def certificate(core: Core) -> Certificate:
-    """What the set-up pages are shown with; it stays the same while the machine's addresses do."""
-    return core.secrets.setup(names(core))
+def certificate(core: Core, names: Sequence[str]) -> Certificate:
+    """What the set-up pages are shown with; it stays the same while the machine's names and addresses do."""
+    return core.secrets.setup(names)
 
 
 def url(core: Core, key: str) -> str:

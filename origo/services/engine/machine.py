@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from origo.errors import size
 from origo.model import Pool
 from origo.operations.core import Core
-from origo.services import issues
+from origo.services import issues, nodes
 
 Found = tuple[str, bool, str, str]
 """What was looked at, whether it is well, how it is, and what to do."""
@@ -73,8 +73,7 @@ def _zfs(core: Core) -> Iterator[Found]:
         return
     yield "ZFS", True, "its module is loaded", ""
     bound = int(core.local.read(ARC).decode().strip() or 0)
-    memory = re.search(r"^MemTotal: +([0-9]+) kB", core.local.read("/proc/meminfo").decode(), re.MULTILINE)
-    fine = 0 < bound <= (int(memory[1]) << 10 if memory else bound) // 2
+    fine = 0 < bound <= (nodes.meminfo(core)["MemTotal"] << 10) // 2
     sentence = f"it takes at most {size(bound)}" if bound else "it takes as much memory as there is"
     yield "cache of ZFS", fine, sentence, "`systemctl restart origo-zfs-cache`, or zfs_arc_max in /etc/modprobe.d"
 

@@ -89,7 +89,9 @@ def service(core: Core) -> ServiceSpec:
         "AWAY": AWAY,
     }
     values["PLAIN"] = _filled(PLAIN, values) if outside(core) else ""
-    values |= setting_up.values(core, values)
+    setup = setting_up.values(core)
+    values |= {"SETUP_CERTIFICATE": ""} | setup
+    values["SETUP"] = _filled(setting_up.SERVER, values) if setup else ""
     # One that listens elsewhere is another file, and so another program: while it runs, nginx cannot begin to listen on
     # all addresses of a port of which it has one, and goes on as it was.
     where = hashlib.sha256(values["LISTEN_DEFAULT"].encode()).hexdigest()[:8]

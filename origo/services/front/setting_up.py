@@ -1,7 +1,5 @@
 """What nginx is told besides while an engine is new: its set-up pages, at the machine's own addresses, and no other."""
 
-import re
-
 from origo.operations.core import Core
 from origo.services.engine import door
 
@@ -10,8 +8,9 @@ SERVER = """\
     server {
         @LISTEN@
         @HTTP2@
-        server_name @NAMES@;
-        @CERTIFICATE@
+        server_name @SETUP_NAMES@;
+        # certificate @SETUP_SERIAL@
+        @SETUP_CERTIFICATE@
         client_max_body_size 64k;
         proxy_read_timeout 75s;
 
@@ -41,16 +40,18 @@ SERVER = """\
     }"""
 
 
-def values(core: Core, known: dict[str, str]) -> dict[str, str]:
-    """The parts of the configuration for it; empty ones once the engine is set up.
+def values(core: Core) -> dict[str, str]:
+    """What its part of the configuration needs; nothing once the engine is set up.
 
     Who asks by an address names no host before the certificate is chosen, so the default server shows it too.
     """
     names = door.names(core) if door.is_open(core) and core.config["listen"] else []
     if not names:
-        return {"SETUP": "", "SETUP_CERTIFICATE": ""}
-    found = door.certificate(core)
+        return {}
+    found = door.certificate(core, names)
     certificate = f"ssl_certificate {found.certificate};\n        ssl_certificate_key {found.key};"
-    words = known | {"NAMES": " ".join(names), "CERTIFICATE": f"# certificate {found.serial:x}\n        {certificate}"}
-    text = re.sub(r"@([A-Z0-9_]+)@", lambda word: words[word[1]], SERVER)
-    return {"SETUP": text, "SETUP_CERTIFICATE": certificate}
+    return {
+        "SETUP_NAMES": " ".join(names),
+        "SETUP_SERIAL": f"{found.serial:x}",
+        "SETUP_CERTIFICATE": certificate,
+    }

@@ -60,7 +60,7 @@ class Invitation:
             _log.info("set-up link", url=self._url(key), sentence="whoever opens it becomes the first administrator")
         shown = ""
         if door.is_open(self.core):
-            shown = CERTIFICATE.format(fingerprint=fingerprint(door.certificate(self.core)))
+            shown = CERTIFICATE.format(fingerprint=fingerprint(door.certificate(self.core, door.names(self.core))))
         return AWAITED.format(url=self._url(key), shown=shown)
 
     def _url(self, key: str) -> str:

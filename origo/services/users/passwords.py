@@ -60,10 +60,12 @@ def setup_link(core: Core, actor: Actor) -> dict[str, Any]:
             "cannot make a set-up link: there is an administrator already",
             hint="origo users reset-admin gives an administrator a new password",
         )
+    if not engine.awaits_setup(core):
+        with database.atomic():
+            return _answer(new_link(core, None))
     with database.atomic():
-        if engine.awaits_setup(core):
-            return _answer(door.url(core, new_ticket(None)))
-        return _answer(new_link(core, None))
+        key = new_ticket(None)
+    return _answer(door.url(core, key))
 
 
 def reset_admin(core: Core, actor: Actor, body: Any) -> dict[str, Any]:

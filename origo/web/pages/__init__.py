@@ -18,7 +18,7 @@ from origo.web.pages.visit import Visit, local, quoted, style
 Handler = Callable[..., HTTPResponse]
 
 SETUP: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", "/setup/authority.crt", setting_up.authority),
+    ("GET", "/setup/authority.crt", entrance.authority),
     ("GET", "/setup/<key>", setting_up.form),
     ("POST", "/setup/<key>/plan", setting_up.plan),
     ("POST", "/setup/<key>/begin", setting_up.begin),
@@ -38,7 +38,7 @@ def add(application: Application) -> None:
         ("POST", "/login", functools.partial(entrance.login, throttle), True),
         ("GET", "/entered", entrance.entered, True),
         ("POST", "/logout", entrance.logout, False),
-        ("GET", "/authority.crt", setting_up.authority, True),
+        ("GET", "/authority.crt", entrance.authority, True),
         ("GET", "/enter/<label>", entrance.enter, False),
         ("GET", "/", stacks.index, False),
         ("GET", "/install/<entry>", stacks.install_form, False),

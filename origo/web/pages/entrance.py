@@ -9,6 +9,7 @@ from origo.services.engine import door
 from origo.services.sessions import entering
 from origo.services.throttle import Throttle
 from origo.services.users import UserName, passwords
+from origo.web import answers
 from origo.web.pages.visit import Visit, local, quoted
 
 USER_NAME: TypeAdapter[str] = TypeAdapter(UserName)
@@ -79,6 +80,16 @@ def logout(visit: Visit) -> HTTPResponse:
     visit.form()
     sessions.log_out(visit.session)
     return visit.go("/login", cookie="")
+
+
+def authority(visit: Visit) -> HTTPResponse:
+    """The certificate of the engine's authority, for a browser to trust."""
+    certificate = visit.core.secrets.front(visit.core.config["domain"])
+    headers = {
+        "Content-Type": "application/x-x509-ca-cert",
+        "Content-Disposition": 'attachment; filename="origo-authority.crt"',
+    }
+    return HTTPResponse(certificate.authority.read_bytes(), 200, answers.SECURITY | headers)
 
 
 def enter(visit: Visit, label: str) -> HTTPResponse:

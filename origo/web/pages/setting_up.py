@@ -13,7 +13,7 @@ from origo.services import engine, operations
 from origo.services.access import SYSTEM
 from origo.services.engine import setup, zone
 from origo.services.users import passwords
-from origo.web import answers, reading
+from origo.web import reading
 from origo.web.pages.visit import Visit
 
 REFRESH = 2
@@ -117,13 +117,3 @@ def _form(visit: Visit, key: str, fields: dict[str, str], problem: OrigoError | 
         "setup_form.html", status=problem.status if problem else 200, title="Set up this engine", key=key, offer=offer,
         fields=fields, problem=problem, layouts=LAYOUTS, zones=zone.names(), shortest=passwords.SHORTEST,
     )  # fmt: skip
-
-
-def authority(visit: Visit) -> HTTPResponse:
-    """The certificate of the engine's authority, for a browser to trust."""
-    certificate = visit.core.secrets.front(visit.core.config["domain"])
-    headers = {
-        "Content-Type": "application/x-x509-ca-cert",
-        "Content-Disposition": 'attachment; filename="origo-authority.crt"',
-    }
-    return HTTPResponse(certificate.authority.read_bytes(), 200, answers.SECURITY | headers)

@@ -26,12 +26,17 @@ class Elsewhere(LocalHost):
         return super().command([*other, *argv], **more)
 
 
-def test_a_pool_that_another_machine_did_not_give_back_is_not_taken(make: Make, host: Host, pool: PoolSpec) -> None:
+def lost(make: Make, host: Host, pool: PoolSpec) -> None:
+    """Another machine uses the pool, and ends without giving it back."""
     make().create(pool)
     put(make(), pool, IMAGE)
     host.end(GROUP)
     host.run(["rm", "-f", "/etc/zfs/zpool.cache", "/var/lib/zfs/zpool.cache"])
     start_zfs(host)
+
+
+def test_a_pool_that_another_machine_did_not_give_back_is_not_taken(make: Make, host: Host, pool: PoolSpec) -> None:
+    lost(make, host, pool)
     for act in ("open", "create", "destroy"):
         with pytest.raises(Unavailable) as refused:
             getattr(ZfsStorage(Elsewhere(), {}), act)(pool)
@@ -40,15 +45,6 @@ def test_a_pool_that_another_machine_did_not_give_back_is_not_taken(make: Make, 
         assert refused.value.hint.startswith("if that machine is gone for good: `origo engine recover --take`")
     make().open(pool)
     assert list(make().list(pool, "images")) == [IMAGE.name]
-
-
-def lost(make: Make, host: Host, pool: PoolSpec) -> None:
-    """Another machine uses the pool, and ends without giving it back."""
-    make().create(pool)
-    put(make(), pool, IMAGE)
-    host.end(GROUP)
-    host.run(["rm", "-f", "/etc/zfs/zpool.cache", "/var/lib/zfs/zpool.cache"])
-    start_zfs(host)
 
 
 def test_a_pool_of_a_machine_that_is_gone_is_taken_when_that_is_asked_for(
