@@ -1,11 +1,37 @@
-"""What the tests of the front share: one front for each module, and a user of it."""
+"""What these tests share: a world that each module leaves as it found it, and one front for each, with a user of it."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 from front_world import Front, front_world
 
 from origo.model import User
+from tests import backends
+
+WORLD = (
+    ("ip", "route", "show", "default"),
+    ("ip", "-brief", "address", "show", "lo"),
+    ("ip", "netns", "list"),
+    ("nft", "list", "tables", "inet"),
+)
+"""What the modules after this one stand on, as these commands show it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_as_found() -> Iterator[None]:
+    if not backends.in_private():
+        yield
+        return
+    found = [_shown(*argv) for argv in WORLD]
+    yield
+    left = [_shown(*argv) for argv in WORLD]
+    assert left == found, f"this module left {left} where it found {found}"
+
+
+def _shown(*argv: str) -> str:
+    ended = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20)
+    return ended.stdout
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory, there: Outside, listeners: 
     made.start()
     yield made
     made.close()
+    for table in ("somebody", "origo_firewall"):
+        subprocess.run(["nft", "delete", "table", "inet", table], check=True)
 
 
 @pytest.fixture
