@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dns.message
 import dns.query
+from front_world import have_address
 
 from origo.client.zones import Zone
 from origo.secrets import Secrets
@@ -98,6 +99,8 @@ class Acme:
 def acme_world(accounts: dict[str, str] | None = None) -> Iterator[Acme]:
     """Both servers, ready; `accounts` are the only ones that pebble takes, by id with their keys."""
     folder = Path(tempfile.mkdtemp(prefix="origo-acme-", dir="/run"))
+    for address in (ADDRESS, SERVER):
+        have_address(address)
     (folder / "update.key").write_text(KEY)
     (folder / "zone").write_text(ZONE.format(domain=DOMAIN, server=SERVER, address=ADDRESS))
     (folder / "knot.conf").write_text(KNOT.format(folder=folder, server=SERVER, secret=SECRET, domain=DOMAIN))
@@ -112,10 +115,6 @@ def acme_world(accounts: dict[str, str] | None = None) -> Iterator[Acme]:
     pebble = ["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", f"{SERVER}:53"]
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
-        for address in (ADDRESS, SERVER):
-            words = ["ip", "address", "replace", f"{address}/32", "dev", "lo"]
-            subprocess.run(words, check=True)
-            stack.callback(subprocess.run, [*words[:2], "delete", *words[3:]], check=True)
         for argv, port in ((["knotd", "-c", str(folder / "knot.conf")], (SERVER, 53)), (pebble, ("127.0.0.1", 14000))):
             log = stack.enter_context((folder / f"{argv[0]}.log").open("wb"))
             program = subprocess.Popen(argv, stdout=log, stderr=log, env=os.environ | variables)

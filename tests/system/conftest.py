@@ -22,15 +22,13 @@ def left_as_found() -> Iterator[None]:
     if not backends.in_private():
         yield
         return
-    found = [_shown(*argv) for argv in WORLD]
+    found = _world()
     yield
-    left = [_shown(*argv) for argv in WORLD]
-    assert left == found, f"this module left {left} where it found {found}"
+    assert _world() == found
 
 
-def _shown(*argv: str) -> str:
-    ended = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20)
-    return ended.stdout
+def _world() -> list[str]:
+    return [subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout for argv in WORLD]
 
 
 @pytest.fixture(scope="module")

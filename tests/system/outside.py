@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 WIRE = "wire0"
-"""This world's end of the wire; its default route goes there as long as the wire is there."""
+"""This world's end of the wire; its default route goes there first, and where it went before once the wire is gone."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,13 @@ class Outside:
 
 @contextlib.contextmanager
 def outside() -> Iterator[Outside]:
-    """Such a machine, as long as the block lasts; the world's default route is again what it was afterwards."""
-    before = _default_routes()
+    """Such a machine, as long as the block lasts."""
     for words in (
         "netns add outside",
         f"link add {WIRE} type veth peer name eth0 netns outside",
         f"address add {HERE}/24 dev {WIRE}",
         f"link set {WIRE} up",
-        f"route replace default via {THERE} dev {WIRE}",
+        f"route prepend default via {THERE} dev {WIRE}",
         "-n outside link set lo up",
         f"-n outside address add {THERE}/24 dev eth0",
         "-n outside link set eth0 up",
@@ -53,10 +52,3 @@ def outside() -> Iterator[Outside]:
     finally:
         subprocess.run(["ip", "link", "delete", WIRE], check=False)
         subprocess.run(["ip", "netns", "delete", "outside"], check=True)
-        for route in before:
-            subprocess.run(["ip", "route", "replace", *route.split()], check=True)
-
-
-def _default_routes() -> list[str]:
-    shown = subprocess.run(["ip", "route", "show", "default"], check=True, capture_output=True, text=True)
-    return shown.stdout.splitlines()
