@@ -49,7 +49,7 @@ class Machine:
         image: Image,
         folder: Path,
         *,
-        disks: Mapping[str, int] | None = None,
+        disks: Mapping[str, int | Path] | None = None,
         switch: Switch | None = None,
         forward: Sequence[int] = (),
         egress: bool = False,
@@ -70,16 +70,16 @@ class Machine:
         self.system = folder / "system.qcow2"
         _create(self.system, "-b", base or image.disk, "-F", "qcow2" if base else "raw")
         self.disks: dict[str, Path] = {}
-        for name, size in (disks or {}).items():
-            self.add_disk(name, size)
+        for name, content in (disks or {}).items():
+            self.add_disk(name, content)
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._booted_at = 0
 
-    def add_disk(self, name: str, size: int) -> Path:
-        """An empty disk, there from the next boot."""
+    def add_disk(self, name: str, content: int | Path) -> Path:
+        """A disk, there from the next boot: empty, of that size in bytes, or with what another machine's disk holds."""
         self.disks[name] = self.folder / f"{name}.qcow2"
-        _create(self.disks[name], size)
+        _create(self.disks[name], *([content] if isinstance(content, int) else ["-b", content, "-F", "qcow2"]))
         return self.disks[name]
 
     # --- on and off

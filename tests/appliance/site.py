@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,3 +118,12 @@ def installed(room: Room, folder: Path, **options: Any) -> Site:
     machine.put(sources_for(LocalHost(), SUITE), "/etc/apt/sources.list.d/debian.sources")
     machine.put(ANSWERS, "/root/answers.toml")
     return Site(machine, folder, package)
+
+
+def again(first: Site, room: Room, folder: Path) -> Site:
+    """A machine with what the disks of `first` held when it was switched off for good; off."""
+    disks = dict(first.machine.disks)
+    machine = room.machine(base=first.machine.system, disks=disks, forward=[443], egress=True)
+    site = Site(machine, folder, first.package, first.key)
+    shutil.copy(first.folder / "authority.crt", folder)
+    return site

@@ -1,22 +1,10 @@
 """What happens to machines in their lives: the engine comes up all the same, says what is missing, and recovers."""
 
-import pytest
-
-from tests.appliance.room import Room
-from tests.appliance.site import GIB, Site, installed
+from tests.appliance.site import GIB, Site
 
 LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
 MODULE = "/lib/modules/$(uname -r)/updates/dkms/zfs.ko*"
 GUEST = "10.1.0.10"
-
-
-@pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    made = installed(module_room, tmp_path_factory.mktemp("site"))
-    made.set_up()
-    made.hello()
-    made.log_in()
-    return made
 
 
 def issues(site: Site) -> str:

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from tests.appliance.room import Room
-from tests.appliance.site import Site, installed
+from tests.appliance.site import Site
 from tests.house.source import ROOT
 
 PYTHON = "/usr/lib/origo/venv/bin/python3"
@@ -17,12 +16,9 @@ MOST_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    made = installed(module_room, tmp_path_factory.mktemp("site"))
-    made.set_up()
-    made.hello()
-    made.machine.put(LOAD, "/root/load.py")
-    return made
+def site(site: Site) -> Site:
+    site.machine.put(LOAD, "/root/load.py")
+    return site
 
 
 def test_after_power_cuts_amid_work_nothing_acknowledged_is_lost(site: Site, request: pytest.FixtureRequest) -> None:

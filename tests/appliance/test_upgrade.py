@@ -3,20 +3,9 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.appliance.package import MOMENT, answers, build, put_in
-from tests.appliance.room import Room
-from tests.appliance.site import Site, installed
+from tests.appliance.site import Site
 from tests.house.source import IGNORED, ROOT
-
-
-@pytest.fixture(scope="module")
-def site(module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    made = installed(module_room, tmp_path_factory.mktemp("site"))
-    made.set_up()
-    made.hello()
-    return made
 
 
 def guest(site: Site) -> str:
