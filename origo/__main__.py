@@ -1,6 +1,7 @@
 """The command `origo`: a group of commands for each noun, and `serve`."""
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -93,8 +94,11 @@ def support_bundle(out: Path | None) -> None:
 
 def _run(home: Path, stopped: threading.Event, seen: list[int]) -> None:
     """One engine until a signal was seen, or until it was restored and is to start anew."""
+    gc.disable()  # what is read now stays: there is nothing to collect, and later no need to look through it
     from origo import app
 
+    gc.freeze()
+    gc.enable()
     running = app.build(config.load(home))
     running.start(again=stopped.set)
     if not seen:

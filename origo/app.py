@@ -65,7 +65,7 @@ class App:
         self._again = again
         power.after_boot(self.core)
         self.web.start()
-        notify.ready("restoring servers")
+        notify.ready("waiting for the machine's network, pools and libvirt")
         self.watchdog.start()
         self._settling.start()
 
@@ -102,6 +102,8 @@ class App:
 
     def _settle(self) -> None:
         core = self.core
+        self._attempt("machine", lambda: supervise.await_machine(core.local, self._stopping))
+        notify.status("restoring servers")
         self._attempt("firewall", self.firewall.ensure)
         self._attempt("programs", lambda: nodes.start_programs(core))
         self._attempt("pools", lambda: keeping.ensure(core, open_all=True))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Model(BaseModel):
     """What requests and answers are made of: unknown fields and coerced types are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class Kind(Enum):

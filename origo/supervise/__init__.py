@@ -21,7 +21,7 @@ from origo.supervise.own import Child
 from origo.supervise.service import LOOK_EVERY, Service, ServiceState
 from origo.supervise.systemd import runs_us
 
-__all__ = ["Form", "ServiceState", "Supervisor", "choose", "machine_is_ending", "runs_us"]
+__all__ = ["Form", "ServiceState", "Supervisor", "await_machine", "choose", "machine_is_ending", "runs_us"]
 
 Form = Callable[[Path, str], Service]
 """What makes a service of its folder and name."""
@@ -35,6 +35,12 @@ _log = log.get("supervise")
 def choose(host: Host) -> Form:
     """The form for this daemon: units where the machine's systemd started this very process, else children."""
     return functools.partial(systemd.Unit, host=host) if runs_us() else Child
+
+
+def await_machine(host: Host, over: threading.Event) -> None:
+    """Wait for the rest of the machine, where its systemd started this daemon before it; until `over` at most."""
+    if runs_us():
+        systemd.await_machine(host, over)
 
 
 def machine_is_ending(host: Host) -> bool:

@@ -1,12 +1,14 @@
 """A program as a transient unit of systemd, which revives it also while no daemon of ours runs."""
 
+import contextlib
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
 from origo.contracts import ServiceSpec
-from origo.errors import OrigoError, Unavailable
+from origo.errors import CommandFailed, OrigoError, Unavailable
 from origo.host import Host, daemons
 from origo.supervise import files
 from origo.supervise.service import FORGIVEN_AFTER, PAUSES, Service
@@ -17,6 +19,9 @@ STOP_SECONDS = 10
 SHOWN = ("ActiveState", "MainPID", "NRestarts", "ExecMainCode", "ExecMainStatus", "Environment", "InvocationID")
 EXITED = 1
 """The code of a process that ended by itself; all others are of those that a signal ended."""
+MACHINE = "origo-machine.service"
+LOOK_SECONDS = 5.0
+"""How long a stop of the daemon may have to wait for the wait for the machine."""
 GENERAL = (
     "Restart=always",
     f"RestartSec={PAUSES[0]}",
@@ -47,6 +52,15 @@ HARDENED = (
 def runs_us() -> bool:
     """Whether this very process is a service that the machine's systemd started, not somebody below one."""
     return Path("/run/systemd/system").is_dir() and os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
+
+
+def await_machine(host: Host, over: threading.Event) -> None:
+    """Wait until systemd has started all that servers need, or could not, or until `over`: no server is waited for."""
+    while not over.is_set():
+        with contextlib.suppress(CommandFailed):
+            host.run(["systemctl", "start", MACHINE], check=False, timeout=LOOK_SECONDS)
+            return
+        over.wait(1)
 
 
 def is_ending(host: Host) -> bool:

@@ -3,12 +3,13 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.daemon_world import origo, pid, settled, start, systemctl, wait_until
+from tests.system.daemon_world import SYSTEMD, origo, pid, settled, shown, start, systemctl, wait_until
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.needs("libvirt"), pytest.mark.timeout(120)]
 
@@ -26,6 +27,26 @@ def test_it_is_started_once_its_api_answers() -> None:
     systemctl("restart", "origo")
     assert '"urls"' in origo("engine", "show", "--json")
     wait_until(settled)
+
+
+def test_it_answers_before_the_machine_is_up_and_may_be_stopped_meanwhile() -> None:
+    slow = SYSTEMD / "origo-machine.service.d/slow.conf"
+    slow.parent.mkdir()
+    slow.write_text("[Service]\nExecStartPre=sleep 40\n")
+    systemctl("daemon-reload")
+    systemctl("stop", "origo-machine")
+    assert shown("origo", "ActiveState") == "inactive", "it ends with the machine"
+    systemctl("start", "origo")
+    assert '"urls"' in origo("engine", "show", "--json")
+    assert shown("origo", "StatusText").startswith("waiting for the machine")
+    began = time.monotonic()
+    systemctl("restart", "origo")
+    assert time.monotonic() - began < 20
+    assert shown("origo-machine", "ActiveState") == "activating"
+    wait_until(settled)
+    assert shown("origo-machine", "ActiveState") == "active"
+    slow.unlink()
+    systemctl("daemon-reload")
 
 
 def test_its_programs_are_units_and_outlive_a_restart() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from tests.house.source import ROOT
 
-UNIT = Path("/run/systemd/system/origo.service")
+SYSTEMD = Path("/run/systemd/system")
+UNITS = ROOT / "appliance" / "units"
 ORIGO = str(Path(sys.executable).with_name("origo"))
 WATCHDOG_SECONDS = 10
 
@@ -47,11 +49,12 @@ def settled() -> bool:
 def start(home: str) -> None:
     """Start the machine's libvirt and the daemon on that home, and wait until it has restored what there was."""
     os.environ["ORIGO_HOME"] = home
-    text = (ROOT / "appliance" / "units" / "origo.service").read_text()
+    text = (UNITS / "origo.service").read_text()
     text = text.replace("/usr/bin/origo", ORIGO).replace("/var/lib/origo", home).replace("2min", f"{WATCHDOG_SECONDS}")
     path = f"PATH={os.environ['PATH']}:/usr/sbin:/sbin"
-    UNIT.parent.mkdir(parents=True, exist_ok=True)
-    UNIT.write_text(re.sub(r"Environment=.*", f"Environment={path}", text))
+    SYSTEMD.mkdir(parents=True, exist_ok=True)
+    (SYSTEMD / "origo.service").write_text(re.sub(r"Environment=.*", f"Environment={path}", text))
+    shutil.copy(UNITS / "origo-machine.service", SYSTEMD)
     systemctl("daemon-reload")
     systemctl("start", "virtlogd", "libvirtd", "libvirt-guests", "origo")
     wait_until(settled)

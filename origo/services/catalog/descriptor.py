@@ -17,7 +17,7 @@ from origo.services.catalog.recipe_fields import Line, Mount, Name, Port, Sha256
 SCHEMA = 1
 """Raised when a program that knows the older schema would misunderstand a newer descriptor."""
 
-TOLERANT = ConfigDict(extra="ignore")
+TOLERANT = ConfigDict(extra="ignore", defer_build=True)
 """Within one schema a newer program may add keys; an older one does without them."""
 
 Icon = Annotated[

@@ -32,7 +32,7 @@ from origo.services.catalog.recipe_fields import (
 
 ICONS = {".png": "image/png", ".svg": "image/svg+xml", ".webp": "image/webp"}
 MOST_ICON = 64 << 10
-REFUSE_UNKNOWN = ConfigDict(extra="forbid")
+REFUSE_UNKNOWN = ConfigDict(extra="forbid", defer_build=True)
 
 Packages = Annotated[tuple[Package, ...], Field(max_length=500)]
 Commands = Annotated[tuple[Prose, ...], Field(max_length=100)]

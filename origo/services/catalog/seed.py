@@ -7,8 +7,6 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import pycdlib
-
 from origo.errors import BadInput
 from origo.services.catalog.questions import Answer
 
@@ -34,6 +32,8 @@ class Seed:
 
 def image(seed: Seed) -> bytes:
     """The disk as ISO 9660, made in memory; it holds secrets where an answer is one: keep it 0600."""
+    import pycdlib  # only for those who make one: it is large
+
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL, sys_ident="", pub_ident_str="")
     for number, (name, content) in enumerate(files(seed).items()):
