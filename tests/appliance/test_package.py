@@ -81,8 +81,8 @@ def test_the_welcome_page_of_debians_nginx_has_made_room(machine: Machine) -> No
 
 def test_the_manual_and_the_completion_are_there(machine: Machine) -> None:
     assert "origo servers" in machine.run("zcat /usr/share/man/man1/origo.1.gz")
-    completed = "source /usr/share/bash-completion/completions/origo; COMP_WORDS=(origo st) COMP_CWORD=1"
-    completed += " _origo_completion origo; echo ${COMPREPLY[*]}"
+    completed = "source /usr/share/bash-completion/completions/origo; COMP_WORDS=(origo st); COMP_CWORD=1"
+    completed += "; _origo_completion origo; echo ${COMPREPLY[*]}"
     assert "stacks" in machine.run(completed)
 
 

@@ -1,6 +1,8 @@
 """A new engine offers only disks that are empty, by names that stay."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from origo.services.engine import disks
@@ -26,6 +28,14 @@ def test_an_empty_disk_is_offered_by_the_name_that_says_what_it_is() -> None:
     path = "/dev/disk/by-id/ata-QEMU_HARDDISK_QM1"
     assert disks.parse(printed, LINKS) == [{"path": path, "device": "/dev/sda", "size_bytes": 4 << 30, "model": "QEMU"}]
     assert offered(disk("/dev/sdb"), disk("/dev/vdc")) == ["/dev/disk/by-id/wwn-0x5000c50015ea71ad", "/dev/vdc"]
+
+
+def test_links_are_read_as_find_prints_them(tmp_path: Path) -> None:
+    (tmp_path / "virtio-a").symlink_to("../../vda")
+    words = [str(tmp_path) if word == "/dev/disk/by-id" else word for word in disks.LINKS]
+    links = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    (found,) = disks.parse(json.dumps({"blockdevices": [disk("/dev/vda")]}), links)
+    assert found["path"] == "/dev/disk/by-id/virtio-a"
 
 
 def test_what_holds_anything_is_not_offered() -> None:

@@ -7,7 +7,7 @@ from origo.operations.core import Core
 
 SMALLEST = 1 << 30
 LIST = ("lsblk", "--json", "--bytes", "--paths", "--output", "PATH,TYPE,SIZE,MODEL,RO,FSTYPE,PTTYPE,MOUNTPOINTS")
-LINKS = ("find", "/dev/disk/by-id", "-maxdepth", "1", "-type", "l", "-printf", r"%p %l\n")
+LINKS = ("find", "/dev/disk/by-id", "-maxdepth", "1", "-type", "l", "-printf", r"%f %l\n")
 
 
 def empty(core: Core) -> list[dict[str, Any]]:
