@@ -74,8 +74,9 @@ def _stack(stack: Thing) -> str:
 
 
 def _page(stack: Thing) -> str:
-    parts = urlsplit(client.connect().get("/engine")["urls"][0])
-    return f"{parts.scheme}://{stack['host']}:{parts.port}{stack['page']}"
+    engine = urlsplit(client.connect().get("/engine")["urls"][0])
+    port = f":{engine.port}" if engine.port else ""
+    return f"{engine.scheme}://{stack['host']}{port}{stack['page']}"
 
 
 def _server(server: Thing) -> str:

@@ -17,6 +17,7 @@ from tests.appliance.tree import SUITE
 from tests.house.source import ROOT
 
 GIB = 1 << 30
+PYTHON = "/usr/lib/origo/venv/bin/python3"
 DOMAIN = "lab.test"
 PASSWORD = "correct horse battery"
 ANSWERS = f"""

@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from tests.appliance.site import Site
+from tests.appliance.site import PYTHON, Site
 from tests.house.source import ROOT
 
-PYTHON = "/usr/lib/origo/venv/bin/python3"
 LOAD = ROOT / "tests/appliance/load.py"
 MOST_SECONDS = 15.0
 

@@ -1,5 +1,7 @@
-"""What Origo costs a whole machine: its boot until the API answers, its memory at rest, and the size of its package."""
+"""What Origo costs a whole machine: its boot until the API answers, its memory at rest, the size of its package; and
+what a guest of it gets of disk and network."""
 
+import json
 import re
 import sys
 import tempfile
@@ -7,7 +9,7 @@ from pathlib import Path
 
 from tests.appliance.machine import Machine
 from tests.appliance.room import Room
-from tests.appliance.site import installed
+from tests.appliance.site import PYTHON, Site, installed
 from tests.bench._figures import median, show, spread
 
 ROUNDS = 3
@@ -15,6 +17,10 @@ MOST_BOOT = 1.15
 MOST_MB = 300
 MOST_PACKAGE_MB = 60
 SETTLE_SECONDS = 60
+LEAST_GUEST = 0.9
+GUEST = Path(__file__).parent / "guest"
+GUEST_MEMORY_MB = 6144
+"""Room for two guests whose system is in memory."""
 MEMORY = """
 for pid in $(pgrep -x 'origo|nginx|dnsmasq|libvirtd|virtlogd'); do
     awk -v name="$(cat /proc/$pid/comm)" '/^Pss:/ { print name, $2 * 1024 }' /proc/$pid/smaps_rollup
@@ -32,6 +38,7 @@ def main() -> int:
         site.set_up()
         good &= boots(site.machine, room.machine("bare", disks={"a": 1 << 30, "b": 1 << 30}))
         good &= memory(site.machine)
+        good &= guest(site)
     return int(not good)
 
 
@@ -67,6 +74,33 @@ def memory(machine: Machine) -> bool:
     total = sum(found.values())
     parts = ", ".join(f"{name} {size:.0f}" for name, size in found.items())
     return show("engine-memory", total, "MB", f"{MOST_MB} MB ({parts})", total / MOST_MB, within=total <= MOST_MB)
+
+
+def guest(site: Site) -> bool:
+    """Disk and network of a guest, beside the same guest on raw files of the same pool and a plain bridge."""
+    machine = site.machine
+    machine.shutdown()
+    machine.memory_mb = GUEST_MEMORY_MB
+    machine.boot()
+    site.comes_up()
+    machine.run("modprobe kvm_amd || true; DEBIAN_FRONTEND=noninteractive apt-get install -y iperf3", timeout=300)
+    for path in (found for found in GUEST.rglob("*") if found.is_file()):
+        machine.put(path, f"/root/guest/{path.relative_to(GUEST)}", mode=path.stat().st_mode & 0o777)
+    found = json.loads(machine.run([PYTHON, "/root/guest/inside.py", "/root/guest"], timeout=3600))
+    named = {
+        "write": ("guest-disk", "writes of 4 KiB/s"),
+        "read": ("guest-disk-read", "MB/s"),
+        "net": ("guest-net", "Mbit/s"),
+    }
+    shown = [_share(*named[measure], rounds) for measure, rounds in found.items()]
+    return all(shown)
+
+
+def _share(name: str, unit: str, rounds: dict[str, list[float]]) -> bool:
+    """Show how much of what the bare guest gets one of Origo has."""
+    value, control = median(rounds["origo"]), median(rounds["bare"])
+    against = f"{control:.0f} bare ({spread(rounds['bare'], unit)}); Origo's {spread(rounds['origo'], unit)}"
+    return show(name, value, unit, against, value / control, within=value >= LEAST_GUEST * control)
 
 
 if __name__ == "__main__":

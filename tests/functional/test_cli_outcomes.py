@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from origo import __main__, model
 from origo.cli import outcomes
 from origo.errors import Unavailable
-from origo.services import front
+from origo.services import engine, front
 from origo.services import kinds as all_kinds
 from tests.functional import kinds
 from tests.functional.api_world import World
@@ -47,6 +47,9 @@ def test_a_stack_tells_where_its_page_is_and_what_became_of_it(run: Run, monkeyp
     url = f"http://{model.Stack.get().label}.origo.localhost:8080/"
     assert line == f"stack web runs: {url}\n"
     monkeypatch.setattr(front, "answers", lambda found: False)
+    assert said(run("stack", "start", "web")) == f"stack web starts; its page will be at {url}\n"
+    monkeypatch.setattr(engine, "urls", lambda core: ["https://origo.example.org"])
+    url = f"https://{model.Stack.get().label}.origo.localhost/"
     assert said(run("stack", "start", "web")) == f"stack web starts; its page will be at {url}\n"
     line = said(run("stack", "delete", "web"))
     assert line == "stack web is in the trash; `origo stacks undelete web` brings it back\n"
