@@ -1,0 +1,158 @@
+"""The doctor on an installed machine: each thing that can be wrong is said in a sentence, with what to do."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from origo import model
+from origo.host import Result
+from origo.host.contract import Space
+from origo.host.local import LocalHost
+from origo.operations.core import Core
+from origo.services.engine import machine
+from tests.functional import kinds
+
+GIB = 1 << 30
+ARC = "/sys/module/zfs/parameters/zfs_arc_max"
+WELL = {
+    "timedatectl": "yes\n",
+    "systemctl": "",
+    "apt-config": 'APT::Periodic::Unattended-Upgrade "1";\n',
+    "systemd-analyze": "# /usr/lib/systemd/journald.conf.d/50-origo.conf\n[Journal]\nSystemMaxUse=500M\n",
+}
+FILES = {
+    "/dev/kvm": b"",
+    "/sys/module/zfs": b"",
+    ARC: b"1073741824\n",
+    "/proc/meminfo": b"MemTotal:        8388608 kB\nMemFree: 1 kB\n",
+    "/usr/bin/unattended-upgrade": b"",
+}
+
+
+class Machine(LocalHost):
+    """A machine on which all is well until a test changes something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.says, self.files = dict(WELL), dict(FILES)
+        self.room = Space(100 * GIB, 50 * GIB)
+
+    def run(self, argv: Sequence[str], **more: Any) -> Result:
+        return Result(tuple(argv), 0, self.says[argv[0]].encode(), b"")
+
+    def exists(self, path: str) -> bool:
+        return path in self.files
+
+    def read(self, path: str, **more: Any) -> bytes:
+        return self.files[path]
+
+    def space(self, path: str) -> Space:
+        return self.room
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    with kinds.waiting(tmp_path) as made:
+        yield dataclasses.replace(made, local=Machine())
+
+
+@pytest.fixture
+def here(core: Core) -> Machine:
+    assert isinstance(core.local, Machine)
+    return core.local
+
+
+def found(core: Core, about: str) -> tuple[bool, str, str]:
+    """Whether that is well, how it is, and what to do."""
+    (one,) = [(ok, sentence, remedy) for name, ok, sentence, remedy in machine.checks(core) if name == about]
+    return one
+
+
+def test_on_a_machine_where_all_is_well_nothing_is_found(core: Core) -> None:
+    assert [name for name, ok, *_ in machine.checks(core) if not ok] == []
+
+
+def test_a_clock_that_no_time_server_sets_is_found(core: Core, here: Machine) -> None:
+    here.says["timedatectl"] = "no\n"
+    ok, sentence, remedy = found(core, "clock")
+    assert (ok, sentence) == (False, "no time server has set it") and "timesyncd" in remedy
+
+
+def test_a_processor_that_runs_no_servers_is_found(core: Core, here: Machine) -> None:
+    del here.files["/dev/kvm"]
+    ok, sentence, remedy = found(core, "KVM")
+    assert not ok and "emulated" in sentence and "firmware" in remedy
+
+
+def test_the_module_of_zfs_is_missed_only_where_a_pool_needs_it(core: Core, here: Machine) -> None:
+    del here.files["/sys/module/zfs"]
+    assert found(core, "ZFS")[:2] == (True, "its module is not loaded; no pool needs it")
+    model.Pool.update(driver="storage_zfs").execute()
+    ok, sentence, remedy = found(core, "ZFS")
+    assert (ok, sentence) == (False, "its module is not loaded") and "dkms autoinstall" in remedy
+
+
+@pytest.mark.parametrize(
+    ("bound", "sentence"), [("0", "it takes as much memory as there is"), ("4294967297", "it takes at most 4 GiB")]
+)
+def test_a_cache_of_zfs_that_leaves_guests_less_than_half_is_found(
+    core: Core, here: Machine, bound: str, sentence: str
+) -> None:
+    here.files[ARC] = f"{bound}\n".encode()
+    assert found(core, "cache of ZFS")[:2] == (False, sentence)
+    here.files[ARC] = b"4294967296\n"
+    assert found(core, "cache of ZFS")[0], "half of 8 GiB"
+
+
+@pytest.mark.parametrize("room", [Space(10 * GIB, GIB - 1), Space(100 * GIB, 5 * GIB - 1)])
+def test_a_systems_disk_that_is_nearly_full_is_found(core: Core, here: Machine, room: Space) -> None:
+    here.room = room
+    ok, sentence, remedy = found(core, "system's disk")
+    assert not ok and "are free" in sentence and "apt clean" in remedy
+    here.room = Space(room.total_bytes, room.free_bytes + 1)
+    assert found(core, "system's disk")[0]
+
+
+def test_units_that_failed_are_named(core: Core, here: Machine) -> None:
+    here.says["systemctl"] = (
+        "smartd.service loaded failed failed Disk watcher\n\nnfs-server.service loaded failed failed NFS\n"
+    )
+    ok, sentence, remedy = found(core, "units of systemd")
+    assert (ok, sentence) == (False, "failed: smartd.service, nfs-server.service")
+    assert "journalctl -u smartd.service" in remedy
+
+
+def test_updates_that_do_not_come_by_themselves_are_found(core: Core, here: Machine) -> None:
+    here.says["apt-config"] = 'APT::Periodic::Unattended-Upgrade "0";\n'
+    assert found(core, "security updates")[:2] == (False, "not installed by themselves")
+    here.says["apt-config"] = WELL["apt-config"]
+    del here.files["/usr/bin/unattended-upgrade"]
+    ok, _, remedy = found(core, "security updates")
+    assert not ok and "apt install unattended-upgrades" in remedy
+
+
+def test_a_journal_without_a_bound_is_found_and_the_last_bound_holds(core: Core, here: Machine) -> None:
+    here.says["systemd-analyze"] = "[Journal]\n#SystemMaxUse=\n"
+    ok, _, remedy = found(core, "logs")
+    assert not ok and "SystemMaxUse=" in remedy
+    here.says["systemd-analyze"] = WELL["systemd-analyze"] + "SystemMaxUse=2G\n"
+    assert found(core, "logs")[:2] == (True, "the journal takes at most 2G")
+
+
+def test_a_restart_that_is_due_says_for_which_packages(core: Core, here: Machine) -> None:
+    here.files["/run/reboot-required"] = b""
+    assert found(core, "restart")[:2] == (False, "updates wait for a restart of the machine")
+    here.files["/run/reboot-required.pkgs"] = b"linux-image-amd64\nlibc6\nlinux-image-amd64\n"
+    assert found(core, "restart")[1].endswith(": linux-image-amd64, libc6")
+
+
+def test_a_restart_that_is_due_is_an_issue_until_it_was_done(core: Core, here: Machine) -> None:
+    here.files["/run/reboot-required"] = b""
+    machine.tell_of_restart(core)
+    assert [issue.sentence for issue in model.Issue.select()] == ["updates wait for a restart of the machine"]
+    del here.files["/run/reboot-required"]
+    machine.tell_of_restart(core)
+    assert not model.Issue.select().where(model.Issue.ended.is_null()).exists()
