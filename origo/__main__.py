@@ -8,38 +8,18 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from origo import VERSION, config, log
-from origo.cli import (
-    catalog,
-    certificates,
-    engine,
-    images,
-    networks,
-    operations,
-    output,
-    pools,
-    servers,
-    setup,
-    stacks,
-    users,
-)
+from origo import VERSION
+from origo.cli.nouns import Nouns
 from origo.errors import Forbidden, OrigoError, size
 
+if TYPE_CHECKING:
+    from origo.app import App
 
-class Nouns(click.Group):
-    """Groups by noun; `origo server` is `origo servers`."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or super().get_command(ctx, f"{cmd_name}s")
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name, command, rest = super().resolve_command(ctx, args)
-        return (command.name if command else name), command, rest
+# What a command needs besides is imported where it is used, so that the others are there at once.
 
 
 @click.group(cls=Nouns, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,12 +29,14 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--home", type=click.Path(path_type=Path), default=config.home_from_environment, help="The home.")
-def serve(home: Path) -> None:
+@click.option("--home", type=click.Path(path_type=Path), help="The home.")
+def serve(home: Path | None) -> None:
     """Run the engine: SIGTERM stops it and leaves servers running, SIGINT shuts them down before.
 
     Under systemd they are also shut down when the machine itself goes down.
     """
+    from origo import config, log
+
     log.configure(pretty=sys.stderr.isatty())
     faulthandler.enable()  # systemd ends a hung daemon by SIGABRT: what each thread did is then in the journal
     stopped = threading.Event()
@@ -66,9 +48,15 @@ def serve(home: Path) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    gc.disable()  # what is read now stays: there is nothing to collect, and later no need to look through it
+    from origo import app
+
+    gc.freeze()
+    gc.enable()
+    place = (home or config.home_from_environment()).absolute()
     while not seen:
         stopped.clear()
-        _run(home.absolute(), stopped, seen)
+        _run(app.build(config.load(place)), stopped, seen)
 
 
 @cli.command("support-bundle")
@@ -78,6 +66,8 @@ def support_bundle(out: Path | None) -> None:
 
     It needs no running engine.
     """
+    from origo import config
+    from origo.cli import output
     from origo.host.local import LocalHost
     from origo.services.engine import support
 
@@ -92,27 +82,12 @@ def support_bundle(out: Path | None) -> None:
     output.line(f"look at it before you send it: it names servers, users and addresses (tar xzf {target})")
 
 
-def _run(home: Path, stopped: threading.Event, seen: list[int]) -> None:
+def _run(running: "App", stopped: threading.Event, seen: list[int]) -> None:
     """One engine until a signal was seen, or until it was restored and is to start anew."""
-    gc.disable()  # what is read now stays: there is nothing to collect, and later no need to look through it
-    from origo import app
-
-    gc.freeze()
-    gc.enable()
-    running = app.build(config.load(home))
     running.start(again=stopped.set)
     if not seen:
         stopped.wait()
     running.stop(guests=seen[:1] == [signal.SIGINT], again=not seen)
-
-
-for command in certificates.COMMANDS:
-    engine.engine.add_command(command)
-for command in (
-    servers.group, images.group, pools.group, networks.group, operations.group, stacks.group, catalog.group,
-    users.group, engine.engine, engine.nodes, engine.plugins, engine.issues, engine.events, engine.doctor, setup.setup,
-):  # fmt: skip
-    cli.add_command(command)
 
 
 def main() -> None:
@@ -120,6 +95,8 @@ def main() -> None:
     try:
         cli(prog_name="origo")
     except OrigoError as error:
+        from origo.cli import output
+
         output.say_error(error.message, error.hint)
         sys.exit(1)
 

@@ -58,7 +58,7 @@ def page(version: str, moment: int) -> str:
     """The man page origo(1)."""
     date = f"{datetime.datetime.fromtimestamp(moment, datetime.UTC):%Y-%m-%d}"
     parts = [HEAD.format(date=date, version=_plain(version))]
-    for name, command in sorted(cli.commands.items()):
+    for name, command in sorted(cli.read_all().items()):
         parts += _commands(name, command)
     return "".join([*parts, TAIL])
 

@@ -15,7 +15,7 @@ commands talk to the home that `ORIGO_HOME` names (root only); elsewhere to `ORI
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    for name, command in sorted(cli.commands.items()):
+    for name, command in sorted(cli.read_all().items()):
         parts += _commands(name, command, 2)
     return "".join(parts)
 

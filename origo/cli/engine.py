@@ -5,13 +5,17 @@ from typing import TextIO
 import click
 
 from origo import client
-from origo.cli import output
+from origo.cli import certificates, output
 from origo.errors import Unavailable
 
 
 @click.group(name="engine")
 def engine() -> None:
     """The engine itself."""
+
+
+for command in certificates.COMMANDS:
+    engine.add_command(command)
 
 
 @engine.command()

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
 from origo import client
 from origo.errors import NotFound, Unavailable, size
 
@@ -37,6 +35,8 @@ def say(operation: Mapping[str, Any], name: str) -> str:
 
 def _await_off(noun: str, path: str) -> None:
     """Wait until what was asked to shut down has. Raises Unavailable on Ctrl-C, or when none has for a minute."""
+    from rich.console import Console
+
     here = client.connect()
     thing = here.get(path)
     up, since = _still_up(thing), time.monotonic()

@@ -1,4 +1,7 @@
-"""What commands print: tables and progress bars for people, JSON for programs."""
+"""What commands print: tables and progress bars for people, JSON for programs.
+
+Rich, which draws them, is read only once something is drawn: help and JSON are there sooner.
+"""
 
 import datetime
 import json
@@ -7,10 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from origo import client
 from origo.cli import outcomes
@@ -30,12 +29,17 @@ def columns(items: Iterable[Mapping[str, Any]], names: Sequence[str], *, json_: 
     if json_:
         document(list(items))
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(name.replace("_", " "), no_wrap=name == "id")
     for item in items:
         table.add_row(*(Text(_harmless(_text(name, item.get(name)))) for name in names))
-    _console().print(table)
+    wide = None if sys.stdout.isatty() else 200
+    Console(width=wide, highlight=False).print(table)
 
 
 def details(item: Mapping[str, Any], *, json_: bool) -> None:
@@ -82,6 +86,9 @@ def change(answer: Mapping[str, Any], *, json_: bool, plan: bool, name: str = ""
 
 def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str, Any]:
     """Show a progress bar until the operation is over; returns it as it is then."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
     bar = Progress(
         TextColumn("{task.description}", markup=False),
@@ -160,8 +167,3 @@ def _harmless(text: str) -> str:
 
 def _time(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _console() -> Console:
-    wide = None if sys.stdout.isatty() else 200
-    return Console(width=wide, highlight=False)

@@ -1,29 +1,26 @@
-"""The only HTTP client: of the engine's own API, for files from elsewhere, and to see whether a page answers.
+"""The only HTTP client: of the engine's own API, for files from elsewhere, and to see whether a page answers."""
 
-What is taken from here is read when it is first used: a daemon that starts has nothing to ask anybody yet.
-"""
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from origo.errors import BadInput
 
 if TYPE_CHECKING:
-    from origo.client.api import Client, connect, key
-    from origo.client.asking import shown_certificate, status
-    from origo.client.fetching import download
-
-__all__ = ["Client", "connect", "download", "key", "shown_certificate", "status"]
-
-PLACES = {
-    "Client": "api",
-    "connect": "api",
-    "key": "api",
-    "shown_certificate": "asking",
-    "status": "asking",
-    "download": "fetching",
-}
+    from origo.client.api import Client
 
 
-def __getattr__(name: str) -> Any:
-    if name not in PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{PLACES[name]}"), name)
+def connect(environment: Mapping[str, str] = os.environ) -> "Client":
+    """The engine that ORIGO_URL names (with ORIGO_TOKEN, and ORIGO_CA for its authority's certificate), or else the one
+    in ORIGO_HOME on this machine."""
+    from origo.client import api  # its libraries are only for those who ask an engine
+
+    return api.connect(environment)
+
+
+def key(text: str) -> str:
+    """A name or id as one part of a path, so that no name leads elsewhere. Raises BadInput for what can be neither."""
+    if text in ("", ".", "..") or "/" in text or not text.isprintable():
+        raise BadInput(f"cannot use {ascii(text)} as a name or id", hint="the command `list` shows names and ids")
+    return quote(text, safe="")

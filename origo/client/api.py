@@ -3,12 +3,11 @@
 import contextlib
 import ipaddress
 import json
-import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -128,22 +127,14 @@ class Client:
             raise Unavailable(f"cannot reach the engine at {self.where}: {why}", hint=hint) from error
 
 
-def connect(environment: Mapping[str, str] = os.environ) -> Client:
-    """The engine that ORIGO_URL names (with ORIGO_TOKEN, and ORIGO_CA for its authority's certificate), or else the one
-    in ORIGO_HOME on this machine."""
+def connect(environment: Mapping[str, str]) -> Client:
+    """The engine that this environment names, as `origo.client.connect` has it."""
     url = environment.get("ORIGO_URL", "")
     if url:
         return _distant(url, environment.get("ORIGO_TOKEN", ""), environment.get("ORIGO_CA", ""))
     socket = str(home_from_environment() / "run" / "api.sock")
     transport = httpx2.HTTPTransport(uds=socket)
     return Client(httpx2.Client(base_url="http://origo", transport=transport, trust_env=False, timeout=TIMEOUT), socket)
-
-
-def key(text: str) -> str:
-    """A name or id as one part of a path, so that no name leads elsewhere. Raises BadInput for what can be neither."""
-    if text in ("", ".", "..") or "/" in text or not text.isprintable():
-        raise BadInput(f"cannot use {ascii(text)} as a name or id", hint="the command `list` shows names and ids")
-    return quote(text, safe="")
 
 
 def _distant(url: str, token: str, authority: str) -> Client:

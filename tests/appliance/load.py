@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from origo.client import Client, connect
+from origo.client import connect
+from origo.client.api import Client
 from origo.errors import OrigoError
 
 LINE = "/dev/ttyS0"

@@ -17,7 +17,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from origo import client
-from origo.client import Client, fetching
+from origo.client import fetching
+from origo.client.api import Client
 from origo.errors import BadInput, NoRoom, NotFound, Unavailable
 
 
@@ -159,14 +160,14 @@ def test_a_download_is_whole_and_checked(httpserver: HTTPServer, tmp_path: Path)
     httpserver.expect_request("/led").respond_with_response(Response(status=302, headers={"Location": "/file"}))
     file = tmp_path / "got"
     digest = hashlib.sha256(data).hexdigest()
-    client.download(httpserver.url_for("/led"), str(file), sha256=digest.upper(), room_bytes=1 << 30, private=True)
+    fetching.download(httpserver.url_for("/led"), str(file), sha256=digest.upper(), room_bytes=1 << 30, private=True)
     assert file.read_bytes() == data
     with pytest.raises(BadInput, match="its SHA-256 is"):
-        client.download(httpserver.url_for("/file"), str(file), sha256="0" * 64, room_bytes=1 << 30, private=True)
+        fetching.download(httpserver.url_for("/file"), str(file), sha256="0" * 64, room_bytes=1 << 30, private=True)
     with pytest.raises(NoRoom):
-        client.download(httpserver.url_for("/file"), str(file), room_bytes=1 << 20, private=True)
+        fetching.download(httpserver.url_for("/file"), str(file), room_bytes=1 << 20, private=True)
     with pytest.raises(Unavailable, match="404|500"):
-        client.download(httpserver.url_for("/none"), str(file), room_bytes=1 << 30, private=True)
+        fetching.download(httpserver.url_for("/none"), str(file), room_bytes=1 << 30, private=True)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_download_is_whole_and_checked(httpserver: HTTPServer, tmp_path: Path)
 )
 def test_only_http_is_downloaded(url: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="it is no http or https address"):
-        client.download(url, str(tmp_path / "x"), room_bytes=1, private=True)
+        fetching.download(url, str(tmp_path / "x"), room_bytes=1, private=True)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "10.1.0.2", "[::1]", "169.254.169.254", "0.0.0.0"])
@@ -184,7 +185,7 @@ def test_an_ordinary_user_cannot_make_the_engine_fetch_from_its_own_networks(
     for variable in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(BadInput, match="private network"):
-        client.download(f"http://{name}:{_free_port()}/x", str(tmp_path / "x"), room_bytes=1 << 20)
+        fetching.download(f"http://{name}:{_free_port()}/x", str(tmp_path / "x"), room_bytes=1 << 20)
 
 
 def test_a_redirect_into_a_private_network_is_refused(
@@ -203,7 +204,7 @@ def test_a_redirect_into_a_private_network_is_refused(
 
     monkeypatch.setattr(fetching, "_refuse_private", lenient)
     with pytest.raises(BadInput, match=r"10\.0\.0\.1/x: it is in a private network"):
-        client.download(httpserver.url_for("/led"), str(tmp_path / "x"), room_bytes=1 << 20)
+        fetching.download(httpserver.url_for("/led"), str(tmp_path / "x"), room_bytes=1 << 20)
 
 
 def _free_port() -> int:

@@ -11,7 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from origo import client, model
+from origo import model
 from origo.client import fetching
 from origo.errors import Cancelled, Unavailable
 from origo.host import Job, job
@@ -47,14 +47,14 @@ def dripping() -> Iterator[str]:
 def test_a_server_that_drips_is_left(dripping: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "WINDOW_SECONDS", 0.3)
     with pytest.raises(Unavailable, match=r"it comes too slowly, \d+ bytes in 0 s"):
-        client.download(dripping, str(tmp_path / "x"), room_bytes=1 << 20, private=True)
+        fetching.download(dripping, str(tmp_path / "x"), room_bytes=1 << 20, private=True)
 
 
 def test_a_download_that_drips_is_cancelled_at_once(dripping: str, tmp_path: Path) -> None:
     begun = time.monotonic()
     work = Job("download", cancelled=lambda: time.monotonic() - begun > 0.3)
     with job(work), pytest.raises(Cancelled):
-        client.download(dripping, str(tmp_path / "x"), room_bytes=1 << 20, private=True)
+        fetching.download(dripping, str(tmp_path / "x"), room_bytes=1 << 20, private=True)
     assert time.monotonic() - begun < 5
 
 
@@ -67,7 +67,7 @@ def test_who_was_looked_at_is_who_is_asked_whatever_the_name_means_by_then(
     monkeypatch.setattr(fetching, "_addresses", lambda name: ["127.0.0.3", "127.0.0.2"])
     with HTTPServer(host="127.0.0.2") as server:
         server.expect_request("/x").respond_with_handler(lambda request: Response(request.host))
-        client.download(f"http://localhost:{server.port}/x", str(tmp_path / "x"), room_bytes=1 << 20)
+        fetching.download(f"http://localhost:{server.port}/x", str(tmp_path / "x"), room_bytes=1 << 20)
         assert (tmp_path / "x").read_text() == f"localhost:{server.port}"
 
 

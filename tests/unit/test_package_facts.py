@@ -45,7 +45,7 @@ def test_what_runs_is_depended_on_and_what_only_builds_is_not() -> None:
 
 def test_the_man_page_names_every_command() -> None:
     page = manual.page(VERSION, 0)
-    assert [name for name in cli.commands if f"origo {name}".replace("-", "\\-") not in page] == []
+    assert [name for name in cli.read_all() if f"origo {name}".replace("-", "\\-") not in page] == []
 
 
 def test_no_word_of_a_help_text_commands_troff() -> None:

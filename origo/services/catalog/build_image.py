@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from origo import client, disks
+from origo import disks
 from origo.errors import BadImage, BadInput
 from origo.host import report
 from origo.services.catalog.build_work import Work, alone, scaled
@@ -57,6 +57,8 @@ def _bring(work: Work, copy: Path) -> None:
             work.log(f"fetching {name}")
             part = kept.with_suffix(".part")
             room = work.host.space(str(folder)).free_bytes
-            client.download(name, str(part), sha256=str(work.base.sha256), room_bytes=room)
+            from origo.client import fetching  # its libraries are only for those who download
+
+            fetching.download(name, str(part), sha256=str(work.base.sha256), room_bytes=room)
             part.replace(kept)
         work.host.run(["cp", "--reflink=auto", "--", str(kept), str(copy)], timeout=3600)

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from origo import client
+from origo.client import asking
 from origo.errors import NotFound, Unavailable
 from origo.model import Connection, Server, Stack
 from origo.operations.core import Core
@@ -76,7 +76,7 @@ def owned(actor: Actor, label: str) -> Upstream:
 
 def answers(found: Upstream) -> bool:
     """Whether the page answers at this moment, with whatever it has to say but an error of its own."""
-    status = client.status(found.address, found.path, ANSWER_SECONDS) if found.address else None
+    status = asking.status(found.address, found.path, ANSWER_SECONDS) if found.address else None
     return status is not None and status < 500
 
 
@@ -92,7 +92,7 @@ def show_certificate(core: Core) -> None:
     wanted = core.secrets.front(core.config["domain"]).der
     end = time.monotonic() + RELOAD_SECONDS
     name, path = core.config.host_name, core.config.path("run", "front-https.sock")
-    while client.shown_certificate(path, name, ANSWER_SECONDS) != wanted:
+    while asking.shown_certificate(path, name, ANSWER_SECONDS) != wanted:
         if time.monotonic() > end:
             raise Unavailable(
                 "cannot show the certificate: nginx goes on with another one",

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import PurePosixPath
 
-from origo import client, disks
+from origo import disks
 from origo.contracts import Place
 from origo.errors import BadInput, NotFound, size
 from origo.model import Image, database
@@ -76,7 +76,9 @@ class Fetch(ImageStep):
 
     def do(self, ctx: Context) -> None:
         ctx.core.local.make_folder(ctx.core.config.path("incoming"), mode=0o700)
-        client.download(
+        from origo.client import fetching  # its libraries are only for those who download
+
+        fetching.download(
             ctx.args["url"],
             self.target(ctx),
             sha256=ctx.args["sha256"],
