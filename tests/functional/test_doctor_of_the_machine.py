@@ -1,19 +1,24 @@
 """The doctor on an installed machine: each thing that can be wrong is said in a sentence, with what to do."""
 
 import dataclasses
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from origo import model
+from origo import __main__, model, supervise
 from origo.host import Result
 from origo.host.contract import Space
 from origo.host.local import LocalHost
 from origo.operations.core import Core
-from origo.services.engine import machine
+from origo.services import issues
+from origo.services.access import SYSTEM
+from origo.services.engine import certificates, doctor, firewall, machine
 from tests.functional import kinds
+from tests.functional.api_world import World
 
 GIB = 1 << 30
 ARC = "/sys/module/zfs/parameters/zfs_arc_max"
@@ -21,6 +26,7 @@ WELL = {
     "timedatectl": "yes\n",
     "systemctl": "",
     "apt-config": 'APT::Periodic::Unattended-Upgrade "1";\n',
+    "nft": firewall.render((), ""),
     "systemd-analyze": "# /usr/lib/systemd/journald.conf.d/50-origo.conf\n[Journal]\nSystemMaxUse=500M\n",
 }
 FILES = {
@@ -30,6 +36,7 @@ FILES = {
     "/proc/meminfo": b"MemTotal:        8388608 kB\nMemFree: 1 kB\n",
     "/usr/bin/unattended-upgrade": b"",
 }
+LOOKED_AT = (*FILES, machine.RESTART)
 
 
 class Machine(LocalHost):
@@ -39,18 +46,23 @@ class Machine(LocalHost):
         super().__init__()
         self.says, self.files = dict(WELL), dict(FILES)
         self.room = Space(100 * GIB, 50 * GIB)
+        self.mute = ""
 
     def run(self, argv: Sequence[str], **more: Any) -> Result:
+        if argv[0] == self.mute:
+            return super().run(["sh", "-c", "echo 'Failed to connect to bus' >&2; exit 1"], **more)
+        if argv[0] not in self.says:
+            return super().run(argv, **more)
         return Result(tuple(argv), 0, self.says[argv[0]].encode(), b"")
 
     def exists(self, path: str) -> bool:
-        return path in self.files
+        return path in self.files or (not path.startswith(LOOKED_AT) and super().exists(path))
 
     def read(self, path: str, **more: Any) -> bytes:
-        return self.files[path]
+        return self.files[path] if path.startswith(LOOKED_AT) else super().read(path, **more)
 
     def space(self, path: str) -> Space:
-        return self.room
+        return self.room if path == "/" else super().space(path)
 
 
 @pytest.fixture
@@ -71,6 +83,13 @@ def found(core: Core, about: str) -> tuple[bool, str, str]:
     return one
 
 
+def wrong(core: Core) -> dict[str, tuple[str, str]]:
+    """Of all that the doctor looks at what is not well: its sentence and its remedy."""
+    checks = doctor.doctor(core, SYSTEM)["items"]
+    assert [one for one in checks if one["ok"] and one["remedy"]] == [], "a remedy for what is well"
+    return {one["about"]: (one["sentence"], one["remedy"]) for one in checks if not one["ok"]}
+
+
 def test_on_a_machine_where_all_is_well_nothing_is_found(core: Core) -> None:
     assert [name for name, ok, *_ in machine.checks(core) if not ok] == []
 
@@ -88,7 +107,8 @@ def test_a_processor_that_runs_no_servers_is_found(core: Core, here: Machine) ->
 
 
 def test_the_module_of_zfs_is_missed_only_where_a_pool_needs_it(core: Core, here: Machine) -> None:
-    del here.files["/sys/module/zfs"]
+    del here.files["/sys/module/zfs"], here.files[ARC]
+    assert "cache of ZFS" not in {name for name, *_ in machine.checks(core)}
     assert found(core, "ZFS")[:2] == (True, "its module is not loaded; no pool needs it")
     model.Pool.update(driver="storage_zfs").execute()
     ok, sentence, remedy = found(core, "ZFS")
@@ -135,11 +155,21 @@ def test_updates_that_do_not_come_by_themselves_are_found(core: Core, here: Mach
 
 
 def test_a_journal_without_a_bound_is_found_and_the_last_bound_holds(core: Core, here: Machine) -> None:
-    here.says["systemd-analyze"] = "[Journal]\n#SystemMaxUse=\n"
+    here.says["systemd-analyze"] = "[Journal]\n#SystemMaxUse=4G\n"
     ok, _, remedy = found(core, "logs")
     assert not ok and "SystemMaxUse=" in remedy
     here.says["systemd-analyze"] = WELL["systemd-analyze"] + "SystemMaxUse=2G\n"
     assert found(core, "logs")[:2] == (True, "the journal takes at most 2G")
+    here.says["systemd-analyze"] += "SystemMaxUse = 3G\n"
+    assert found(core, "logs")[:2] == (True, "the journal takes at most 3G")
+    here.says["systemd-analyze"] += "SystemMaxUse=\n"
+    assert found(core, "logs")[:2] == (False, "the journal has no bound but a tenth of the disk")
+
+
+@pytest.mark.parametrize("every", ["7", "always"])
+def test_updates_that_come_less_often_come_by_themselves_too(core: Core, here: Machine, every: str) -> None:
+    here.says["apt-config"] = f'APT::Periodic::Unattended-Upgrade "{every}";\n'
+    assert found(core, "security updates")[:2] == (True, "installed by themselves")
 
 
 def test_a_restart_that_is_due_says_for_which_packages(core: Core, here: Machine) -> None:
@@ -156,3 +186,87 @@ def test_a_restart_that_is_due_is_an_issue_until_it_was_done(core: Core, here: M
     del here.files["/run/reboot-required"]
     machine.tell_of_restart(core)
     assert not model.Issue.select().where(model.Issue.ended.is_null()).exists()
+
+
+@pytest.fixture
+def installed(core: Core, monkeypatch: pytest.MonkeyPatch) -> Core:
+    """An engine that the machine's systemd runs, behind its own firewall."""
+    monkeypatch.setattr(supervise, "runs_us", lambda: True)
+    # (The folders of tests lie where only their user may enter, of which the pool would warn.)
+    monkeypatch.setattr(kinds.WatchedStorage, "_closed", lambda storage, pool: "")
+    core.config = core.config.changed({"firewall": True})
+    return core
+
+
+def test_a_doctor_who_finds_nothing_has_looked_at_all_and_names_no_remedy(installed: Core) -> None:
+    assert wrong(installed) == {}
+    looked = {one["about"] for one in doctor.doctor(installed, SYSTEM)["items"]}
+    assert {"firewall", "certificate", *machine.LOOKS} <= looked
+
+
+def test_a_machine_that_is_somebody_elses_is_not_judged(installed: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "runs_us", lambda: False)
+    installed.config = installed.config.changed({"firewall": False})
+    looked = {one["about"] for one in doctor.doctor(installed, SYSTEM)["items"]}
+    assert looked & {"firewall", *machine.LOOKS} == set()
+
+
+def test_a_firewall_that_somebody_took_away_is_told(installed: Core, here: Machine) -> None:
+    here.says["nft"] = "table inet origo_firewall {\n}\n"
+    remedy = "it is made again within a minute; if not, `journalctl -u origo` says why"
+    assert wrong(installed) == {"firewall": ("it is not there", remedy)}
+
+
+def test_a_firewall_that_cannot_be_looked_at_is_told_with_its_package(
+    installed: Core, here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firewall, "LIST", ("nft-that-nobody-has",))
+    ((about, (sentence, remedy)),) = wrong(installed).items()
+    assert (about, remedy) == ("firewall", "install the package nftables")
+    assert sentence.startswith("cannot run nft-that-nobody-has: ")
+
+
+@pytest.mark.parametrize("key", [certificates.UNUSABLE, certificates.ENDING, certificates.RENEWAL])
+def test_a_certificate_that_is_an_issue_is_told_with_its_remedy(installed: Core, key: str) -> None:
+    issues.raise_(installed.events, key, "it ends on a day", remedy="set another")
+    assert wrong(installed) == {"certificate": ("it ends on a day", "set another")}
+    issues.end(installed.events, key)
+    assert wrong(installed) == {}
+
+
+@pytest.mark.parametrize(
+    ("program", "about"),
+    [
+        ("timedatectl", "clock"),
+        ("systemctl", "units of systemd"),
+        ("apt-config", "security updates"),
+        ("systemd-analyze", "logs"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_not_called_well_and_hides_nothing_else(
+    installed: Core, here: Machine, program: str, about: str
+) -> None:
+    here.mute = program
+    del here.files["/dev/kvm"]
+    found = wrong(installed)
+    assert found.keys() == {"KVM", about}
+    assert found[about] == ("cannot run sh: Failed to connect to bus", "`journalctl -b -p warning` may say why")
+
+
+def test_the_command_ends_with_1_only_when_something_is_wrong(
+    installed: Core, here: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORIGO_HOME", str(installed.config.home))
+    monkeypatch.delenv("ORIGO_URL", raising=False)
+    world = World(installed.config.home, core=installed)
+    world.web.start()
+    try:
+        well = CliRunner().invoke(__main__.cli, ["doctor"])
+        here.says["timedatectl"] = "no\n"
+        ill, data = CliRunner().invoke(__main__.cli, ["doctor"]), CliRunner().invoke(__main__.cli, ["doctor", "--json"])
+    finally:
+        world.web.stop()
+    assert (well.exit_code, ill.exit_code, data.exit_code) == (0, 1, 1)
+    assert "FAIL" not in well.stdout and "ok   clock: it is set by a time server\n" in well.stdout
+    assert "FAIL clock: no time server has set it\n       `systemctl status systemd-timesyncd`" in ill.stdout
+    assert [one["about"] for one in json.loads(data.stdout) if not one["ok"]] == ["clock"]

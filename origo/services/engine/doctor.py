@@ -41,7 +41,10 @@ def _check(about: str, ok: bool, sentence: str, remedy: str = "") -> dict[str, A
 def _firewall(core: Core) -> list[dict[str, Any]]:
     if not core.config["firewall"]:
         return []
-    there = "policy drop" in firewall.current(core.local)
+    try:
+        there = "policy drop" in firewall.current(core.local)
+    except OrigoError as error:
+        return [_check("firewall", False, error.message, error.hint or "install the package nftables")]
     sentence = "only ssh, the pages and what firewall_open says is let in" if there else "it is not there"
     remedy = "it is made again within a minute; if not, `journalctl -u origo` says why"
     return [_check("firewall", there, sentence, remedy)]

@@ -1,33 +1,32 @@
 """What an installed machine needs to stand on its own: each thing looked at, with a remedy."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from origo.errors import size
+from origo.errors import OrigoError, size
 from origo.model import Pool
 from origo.operations.core import Core
 from origo.services import issues, nodes
 
-Found = tuple[str, bool, str, str]
-"""What was looked at, whether it is well, how it is, and what to do."""
+Found = tuple[bool, str, str]
+"""Whether it is well, how it is, and what to do."""
 
 ROOM = 1 << 30
+ZFS = "/sys/module/zfs"
 ARC = "/sys/module/zfs/parameters/zfs_arc_max"
 RESTART = "/run/reboot-required"
 RESTART_ISSUE = "engine/restart"
 
 
-def checks(core: Core) -> Iterator[Found]:
-    """All of them."""
-    yield _clock(core)
-    yield _kvm(core)
-    yield from _zfs(core)
-    yield _room(core)
-    yield _units(core)
-    yield _updates(core)
-    yield _logs(core)
-    due = restart_due(core)
-    yield "restart", not due, due or "none is due", "restart the machine when it suits: servers come back by themselves"
+def checks(core: Core) -> Iterator[tuple[str, bool, str, str]]:
+    """What was looked at, and what was found; where one cannot be looked at, that is told, and the others go on."""
+    for about, look in LOOKS.items():
+        try:
+            found = look(core)
+        except OrigoError as error:
+            found = False, error.message, error.hint or "`journalctl -b -p warning` may say why"
+        if found:
+            yield about, *found
 
 
 def restart_due(core: Core) -> str:
@@ -50,67 +49,81 @@ def tell_of_restart(core: Core) -> None:
 
 
 def _said(core: Core, *argv: str) -> str:
-    return core.local.run(argv, check=False, timeout=20).text.strip()
+    return core.local.run(argv, timeout=20).text.strip()
 
 
 def _clock(core: Core) -> Found:
     right = _said(core, "timedatectl", "show", "--property=NTPSynchronized", "--value") == "yes"
     sentence = "it is set by a time server" if right else "no time server has set it"
-    return "clock", right, sentence, "`systemctl status systemd-timesyncd`; a time server is named in timesyncd.conf"
+    return right, sentence, "`systemctl status systemd-timesyncd`; a time server is named in timesyncd.conf"
 
 
 def _kvm(core: Core) -> Found:
     there = core.local.exists("/dev/kvm")
     sentence = "the processor runs servers itself" if there else "there is no /dev/kvm: servers are emulated, and slow"
-    return "KVM", there, sentence, "turn virtualisation on in the machine's firmware, or for this virtual machine"
+    return there, sentence, "turn virtualisation on in the machine's firmware, or for this virtual machine"
 
 
-def _zfs(core: Core) -> Iterator[Found]:
+def _zfs(core: Core) -> Found:
+    if core.local.exists(ZFS):
+        return True, "its module is loaded", ""
     wanted = Pool.select().where(Pool.driver == "storage_zfs").exists()
-    if not core.local.exists("/sys/module/zfs"):
-        sentence = "its module is not loaded" + ("" if wanted else "; no pool needs it")
-        yield "ZFS", not wanted, sentence, "`modprobe zfs` says why; after a new kernel: `dkms autoinstall`"
-        return
-    yield "ZFS", True, "its module is loaded", ""
+    sentence = "its module is not loaded" + ("" if wanted else "; no pool needs it")
+    return not wanted, sentence, "`modprobe zfs` says why; after a new kernel: `dkms autoinstall`"
+
+
+def _cache(core: Core) -> Found | None:
+    if not core.local.exists(ZFS):
+        return None
     bound = int(core.local.read(ARC).decode().strip() or 0)
     fine = 0 < bound <= (nodes.meminfo(core)["MemTotal"] << 10) // 2
     sentence = f"it takes at most {size(bound)}" if bound else "it takes as much memory as there is"
-    yield "cache of ZFS", fine, sentence, "`systemctl restart origo-zfs-cache`, or zfs_arc_max in /etc/modprobe.d"
+    return fine, sentence, "`systemctl restart origo-zfs-cache`, or zfs_arc_max in /etc/modprobe.d"
 
 
 def _room(core: Core) -> Found:
     space = core.local.space("/")
     fine = space.free_bytes >= ROOM and space.free_bytes * 20 >= space.total_bytes
     sentence = f"{size(space.free_bytes)} of {size(space.total_bytes)} are free"
-    return (
-        "system's disk",
-        fine,
-        sentence,
-        "`apt clean`, `journalctl --vacuum-size=200M`; see what is in /var/cache/origo",
-    )
+    return fine, sentence, "`apt clean`, `journalctl --vacuum-size=200M`; see what is in /var/cache/origo"
 
 
 def _units(core: Core) -> Found:
     said = _said(core, "systemctl", "list-units", "--failed", "--plain", "--no-legend")
     failed = [line.split()[0] for line in said.splitlines() if line.split()]
     sentence = f"failed: {', '.join(failed)}" if failed else "none has failed"
-    return "units of systemd", not failed, sentence, f"`journalctl -u {failed[0] if failed else 'UNIT'}` says why"
+    return not failed, sentence, f"`journalctl -u {failed[0] if failed else 'UNIT'}` says why"
 
 
 def _updates(core: Core) -> Found:
     there = core.local.exists("/usr/bin/unattended-upgrade")
-    on = "1" in re.findall(r'"(.*)"', _said(core, "apt-config", "dump", "APT::Periodic::Unattended-Upgrade"))
+    days = re.findall(r'"(.*)"', _said(core, "apt-config", "dump", "APT::Periodic::Unattended-Upgrade"))
+    on = any(every not in ("", "0") for every in days)
     sentence = "installed by themselves" if there and on else "not installed by themselves"
-    return (
-        "security updates",
-        there and on,
-        sentence,
-        "`apt install unattended-upgrades`; see 52origo in /etc/apt/apt.conf.d",
-    )
+    return there and on, sentence, "`apt install unattended-upgrades`; see 52origo in /etc/apt/apt.conf.d"
 
 
 def _logs(core: Core) -> Found:
     said = _said(core, "systemd-analyze", "cat-config", "systemd/journald.conf")
-    bound = re.findall(r"^SystemMaxUse=(\S+)", said, re.MULTILINE)
-    sentence = f"the journal takes at most {bound[-1]}" if bound else "the journal has no bound but a tenth of the disk"
-    return "logs", bool(bound), sentence, "set SystemMaxUse= in /etc/systemd/journald.conf"
+    bounds = re.findall(r"^SystemMaxUse[ \t]*=[ \t]*(\S*)", said, re.MULTILINE)
+    bound = bounds[-1] if bounds else ""
+    sentence = f"the journal takes at most {bound}" if bound else "the journal has no bound but a tenth of the disk"
+    return bool(bound), sentence, "set SystemMaxUse= in /etc/systemd/journald.conf"
+
+
+def _restart(core: Core) -> Found:
+    due = restart_due(core)
+    return not due, due or "none is due", "restart the machine when it suits: servers come back by themselves"
+
+
+LOOKS: dict[str, Callable[[Core], Found | None]] = {
+    "clock": _clock,
+    "KVM": _kvm,
+    "ZFS": _zfs,
+    "cache of ZFS": _cache,
+    "system's disk": _room,
+    "units of systemd": _units,
+    "security updates": _updates,
+    "logs": _logs,
+    "restart": _restart,
+}
