@@ -19,8 +19,6 @@ MOST_PACKAGE_MB = 60
 SETTLE_SECONDS = 60
 LEAST_GUEST = 0.9
 GUEST = Path(__file__).parent / "guest"
-GUEST_MEMORY_MB = 6144
-"""Room for two guests whose system is in memory."""
 MEMORY = """
 for pid in $(pgrep -x 'origo|nginx|dnsmasq|libvirtd|virtlogd'); do
     awk -v name="$(cat /proc/$pid/comm)" '/^Pss:/ { print name, $2 * 1024 }' /proc/$pid/smaps_rollup
@@ -79,11 +77,7 @@ def memory(machine: Machine) -> bool:
 def guest(site: Site) -> bool:
     """Disk and network of a guest, beside the same guest on raw files of the same pool and a plain bridge."""
     machine = site.machine
-    machine.shutdown()
-    machine.memory_mb = GUEST_MEMORY_MB
-    machine.boot()
-    site.comes_up()
-    machine.run("modprobe kvm_amd || true; DEBIAN_FRONTEND=noninteractive apt-get install -y iperf3", timeout=300)
+    machine.run("modprobe kvm_amd || true; DEBIAN_FRONTEND=noninteractive apt-get install -y fio iperf3", timeout=300)
     for path in (found for found in GUEST.rglob("*") if found.is_file()):
         machine.put(path, f"/root/guest/{path.relative_to(GUEST)}", mode=path.stat().st_mode & 0o777)
     found = json.loads(machine.run([PYTHON, "/root/guest/inside.py", "/root/guest"], timeout=3600))

@@ -5,6 +5,7 @@ usage: python inside.py RECIPE      prints what each round measured, as JSON
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+PROGRAMS = ("/usr/bin/fio", "/usr/bin/iperf3")
 ROUNDS = 3
 NAME = "bare"
 BRIDGE = "bare0"
@@ -29,7 +31,9 @@ OPEN = f"nft insert rule inet origo_firewall input iifname {BRIDGE} accept"
 
 def main() -> None:
     """Make both guests, and measure them in turn."""
-    run("origo", "stacks", "build", sys.argv[1])
+    recipe = Path(sys.argv[1])
+    gather(recipe / "programs")
+    run("origo", "stacks", "build", str(recipe))
     run("origo", "stacks", "install", "measured")
     (server,) = (one for one in told("servers", "list") if one["name"].startswith("measured"))
     (connection,) = told("servers", "show", server["id"])["connections"]
@@ -46,6 +50,15 @@ def main() -> None:
                 for guest, address in guests.items():
                     found[measure][guest].append(function(address))
     json.dump(found, sys.stdout)
+
+
+def gather(target: Path) -> None:
+    """Put the machine's own programs, with the libraries that they need, where the recipe takes them from."""
+    for program in PROGRAMS:
+        for path in [program, *re.findall(r"=> (/\S+)", run("ldd", program))]:
+            copy = target / path.removeprefix("/").removeprefix("usr/")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
 
 
 def random_write(address: str) -> float:
