@@ -105,11 +105,12 @@ class Archive:
         except CommandFailed as error:
             wanted = ", ".join(names)
             raise NotFound(f"cannot find all of {wanted} in Debian {self.suite}: {_last_line(error)}") from error
-        return [Package(*found) for found in re.findall(r"^'([^']+)' (\S+) \d+ (\w+:\w+)", text, re.MULTILINE)]
+        return listed(text)
 
     def _asked(self, program: str, *words: str) -> str:
         """What apt says, kept for as long as the lists are the same: it takes a second to think of it."""
-        place = self.root / "asked" / hashlib.sha256("\0".join((program, *words)).encode()).hexdigest()
+        question = "\0".join((program, *self._options(), *words))
+        place = self.root / "asked" / hashlib.sha256(question.encode()).hexdigest()
         try:
             return self.host.read(str(place)).decode()
         except NotFound:
@@ -133,12 +134,28 @@ class Archive:
             "APT::Architectures": self.architecture,
             "APT::Sandbox::User": "root",
             "APT::Update::Error-Mode": "any",
+            # Without it apt tells MD5 alone, which Debian's security archive no longer has.
+            "Acquire::ForceHash": "SHA256",
             "Acquire::Languages": "none",
             "Acquire::Retries": "1",
             "Acquire::http::Timeout": "15",
             "Acquire::https::Timeout": "15",
         }
         return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+
+def listed(text: str) -> list[Package]:
+    """What `apt-get --print-uris` printed. Raises Unavailable for a package without a hash: it is never left out."""
+    packages = []
+    for line in text.splitlines():
+        if not line.startswith("'"):
+            continue
+        found = re.fullmatch(r"'([^']+)' (\S+) \d+ (\w+:\w+)\s*", line)
+        if not found:
+            sentence = f"cannot fetch {line.split()[1]}: apt tells no hash of it"
+            raise Unavailable(sentence, hint="see whether `apt-get update` works")
+        packages.append(Package(*found.groups()))
+    return packages
 
 
 def _last_line(error: CommandFailed) -> str:
