@@ -45,7 +45,7 @@ def test_an_empty_disk_is_offered_by_its_lasting_name(machine: Machine) -> None:
         machine.run("curl -s --unix-socket /var/lib/origo/run/api.sock http://origo/api/v1/engine/setup")
     )
     assert [disk["path"] for disk in offer["disks"]] == ["/dev/disk/by-id/virtio-a"]
-    assert offer["outer_interface"] and offer["time_zone"]
+    assert [one["name"] for one in offer["interfaces"]] == ["enp0s16"] and offer["time_zone"]
 
 
 def test_the_machine_goes_by_the_time_zone_that_was_chosen(machine: Machine) -> None:

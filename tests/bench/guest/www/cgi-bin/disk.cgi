@@ -3,8 +3,9 @@
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 case "$QUERY_STRING" in
-write) set -- --rw=randwrite --bs=4k ;;
-read) set -- --rw=read --bs=1M ;;
+fill) set -- --rw=write --bs=1M --end_fsync=1 ;;
+write) set -- --rw=randwrite --bs=4k --time_based --runtime=10 ;;
+read) set -- --rw=read --bs=1M --time_based --runtime=10 ;;
 *)
     printf 'Status: 404 Not Found\r\n\r\n'
     exit
@@ -12,4 +13,4 @@ read) set -- --rw=read --bs=1M ;;
 esac
 printf 'Content-Type: application/json\r\n\r\n'
 exec fio --name=job --filename=/data/file --size=128M --ioengine=libaio --iodepth=16 --direct=1 --randseed=1 \
-    --time_based --runtime=10 --output-format=json "$@"
+    --output-format=json "$@"
