@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="origo-kvm-") as path:
         Path(path).chmod(0o711)
         yield Path(path)
+        for trial in [thread for thread in threading.enumerate() if thread.name == "accelerator"]:
+            trial.join()
 
 
 class Lab:
