@@ -25,6 +25,10 @@ def is_well(site: Site) -> None:
     assert site.counter() < site.counter()
 
 
+def machine_kernel(site: Site) -> str:
+    return site.machine.run("uname -r").strip()
+
+
 def test_programs_that_are_killed_are_there_again(site: Site) -> None:
     site.machine.run("systemctl kill -s KILL origo-nginx libvirtd")
     is_well(site)
@@ -91,10 +95,20 @@ def test_a_pool_that_is_missing_at_the_boot_is_told_and_keeps_nothing_else_from_
 def test_a_boot_without_the_module_of_zfs_is_told_with_its_remedy(site: Site) -> None:
     machine = site.machine
     machine.run(f"mkdir /root/kept && mv {MODULE} /root/kept && depmod -a")
+    ahead = machine.attempt("origo doctor")
+    assert ahead.status == 1 and "boots next, has no ZFS" in ahead.output and "dkms autoinstall" in ahead.output
     machine.reboot()
     site.comes_up()
     assert "zfs-dkms" in says(site, "ZFS")
     machine.run(f"mv /root/kept/* $(dirname {MODULE}) && depmod -a && modprobe zfs")
+    is_well(site)
+
+
+def test_an_update_of_the_kernel_changes_nothing(site: Site) -> None:
+    machine, before = site.machine, machine_kernel(site)
+    machine.run("ln -sf boot/vmlinuz-*-cloud-amd64 /vmlinuz && ln -sf boot/initrd.img-*-cloud-amd64 /initrd.img")
+    machine.reboot()
+    assert machine_kernel(site).endswith("cloud-amd64") and machine_kernel(site) != before
     is_well(site)
 
 

@@ -27,6 +27,8 @@ MACHINE = (
     "apparmor apt-utils ca-certificates dbus init iproute2 kmod less linux-headers-amd64 linux-image-amd64 logrotate"
     " netbase openssh-server procps systemd-sysv systemd-timesyncd udev unattended-upgrades"
 )
+# The kernel of an update; its flavour keeps it apart from the one that machines boot with at first.
+UPDATE = "linux-headers-cloud-amd64 linux-image-cloud-amd64"
 ORIGO = (
     "avahi-daemon bash-completion bubblewrap coreutils cpio curl dnsmasq-base dnsmasq-utils e2fsprogs fdisk findutils"
     " iptables kmod libnss-mdns libvirt-clients libvirt-daemon-system libvirt0 mmdebstrap mtools nfs-common"
@@ -34,7 +36,7 @@ ORIGO = (
     " syslinux-common uidmap util-linux zfs-dkms zfs-zed zfsutils-linux zstd"
 )
 TRIED_WITH = "fio iperf3 iputils-ping pebble socat strace tcpdump"
-PACKAGES = sorted({*MACHINE.split(), *ORIGO.split(), *TRIED_WITH.split()})
+PACKAGES = sorted({*MACHINE.split(), *UPDATE.split(), *ORIGO.split(), *TRIED_WITH.split()})
 
 # The initramfs needs what a machine of QEMU has; a small one is unpacked in a second.
 SMALL_INITRAMFS = """\
@@ -42,7 +44,7 @@ mkdir -p "$1/etc/initramfs-tools/conf.d"
 echo MODULES=list > "$1/etc/initramfs-tools/conf.d/machine"
 printf 'virtio_pci\\nvirtio_blk\\next4\\n' > "$1/etc/initramfs-tools/modules"
 """
-MODULE_THERE = 'ls "$1"/lib/modules/*/updates/dkms/zfs.ko*'
+MODULES_THERE = 'for kernel in "$1"/lib/modules/*; do ls "$kernel"/updates/dkms/zfs.ko*; done'
 MAKE_TREE = [
     "mmdebstrap",
     "--mode=root",
@@ -51,7 +53,7 @@ MAKE_TREE = [
     "--dpkgopt=force-unsafe-io",
     f"--include={','.join(PACKAGES)}",
     f"--essential-hook={SMALL_INITRAMFS}",
-    f"--customize-hook={MODULE_THERE}",
+    f"--customize-hook={MODULES_THERE}",
     SUITE,
 ]
 MAKE_DISK = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "machine"]
@@ -135,8 +137,7 @@ def _build_image(tree: Path, target: Path) -> None:
         subprocess.run([*unpack, "--file", tree, "--directory", root], check=True, timeout=900)
         subprocess.run(["sh", GUEST / "furnish.sh", root, GUEST], check=True, timeout=60)
         for name in ("vmlinuz", "initrd.img"):
-            (found,) = (root / "boot").glob(f"{name}-*")
-            shutil.copyfile(found, half / name)
+            shutil.copyfile((root / name).resolve(), half / name)
         _keep_emulator(root, half / "qemu")
         disk = half / "disk.raw"
         disk.touch()

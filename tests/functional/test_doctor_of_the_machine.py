@@ -35,6 +35,7 @@ FILES = {
     ARC: b"1073741824\n",
     "/proc/meminfo": b"MemTotal:        8388608 kB\nMemFree: 1 kB\n",
     "/usr/bin/unattended-upgrade": b"",
+    "/usr/bin/linux-version": b"",
 }
 LOOKED_AT = (*FILES, machine.RESTART)
 
@@ -47,13 +48,16 @@ class Machine(LocalHost):
         self.says, self.files = dict(WELL), dict(FILES)
         self.room = Space(100 * GIB, 50 * GIB)
         self.mute = ""
+        self.codes: dict[str, int] = {}
+        self.ran: list[list[str]] = []
 
     def run(self, argv: Sequence[str], **more: Any) -> Result:
         if argv[0] == self.mute:
             return super().run(["sh", "-c", "echo 'Failed to connect to bus' >&2; exit 1"], **more)
-        if argv[0] not in self.says:
+        if argv[0] not in self.says | self.codes:
             return super().run(argv, **more)
-        return Result(tuple(argv), 0, self.says[argv[0]].encode(), b"")
+        self.ran.append(list(argv))
+        return Result(tuple(argv), self.codes.get(argv[0], 0), self.says.get(argv[0], "").encode(), b"")
 
     def exists(self, path: str) -> bool:
         return path in self.files or (not path.startswith(LOOKED_AT) and super().exists(path))
@@ -201,7 +205,47 @@ def installed(core: Core, monkeypatch: pytest.MonkeyPatch) -> Core:
 def test_a_doctor_who_finds_nothing_has_looked_at_all_and_names_no_remedy(installed: Core) -> None:
     assert wrong(installed) == {}
     looked = {one["about"] for one in doctor.doctor(installed, SYSTEM)["items"]}
-    assert {"firewall", "certificate", *machine.LOOKS} <= looked
+    assert {"firewall", "certificate", *machine.LOOKS} - looked == {"kernel"}, "no pool of ZFS is there"
+
+
+OLD, NEW = "6.12.9+deb13-amd64", "6.12.57+deb13-amd64"
+LACKS = f"the kernel {NEW}, which boots next, has no ZFS: pools would be missing"
+
+
+@pytest.fixture
+def with_kernels(installed: Core, here: Machine) -> Core:
+    """An engine with a pool of ZFS on a machine with two kernels, the newer of which lacks ZFS."""
+    model.Pool.update(driver="storage_zfs").execute()
+    here.says["linux-version"] = f"{NEW}\n{OLD}\n"
+    here.codes["modinfo"] = 1
+    return installed
+
+
+def test_a_kernel_that_would_boot_without_zfs_is_found_where_a_pool_needs_it(with_kernels: Core, here: Machine) -> None:
+    ok, sentence, remedy = found(with_kernels, "kernel")
+    assert (ok, sentence) == (False, LACKS)
+    assert f"linux-headers-{NEW}" in remedy and "dkms autoinstall" in remedy
+    assert ["modinfo", "-k", NEW, "zfs"] in here.ran
+    here.codes["modinfo"] = 0
+    assert found(with_kernels, "kernel")[:2] == (True, f"the kernel {NEW}, which boots next, has ZFS")
+    model.Pool.update(driver="storage_dir").execute()
+    assert "kernel" not in {name for name, *_ in machine.checks(with_kernels)}
+
+
+def test_a_kernel_that_would_boot_without_zfs_is_an_issue_until_it_has_it(with_kernels: Core, here: Machine) -> None:
+    machine.tell_of_restart(with_kernels)
+    assert [issue.sentence for issue in model.Issue.select()] == [LACKS]
+    here.codes["modinfo"] = 0
+    machine.tell_of_restart(with_kernels)
+    assert not model.Issue.select().where(model.Issue.ended.is_null()).exists()
+
+
+def test_the_kernels_of_a_machine_that_is_somebody_elses_are_not_judged(
+    with_kernels: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "runs_us", lambda: False)
+    machine.tell_of_restart(with_kernels)
+    assert not model.Issue.select().exists()
 
 
 def test_a_machine_that_is_somebody_elses_is_not_judged(installed: Core, monkeypatch: pytest.MonkeyPatch) -> None:

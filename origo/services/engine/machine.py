@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
+from origo import supervise
 from origo.errors import OrigoError, size
 from origo.model import Pool
 from origo.operations.core import Core
@@ -14,8 +15,11 @@ Found = tuple[bool, str, str]
 ROOM = 1 << 30
 ZFS = "/sys/module/zfs"
 ARC = "/sys/module/zfs/parameters/zfs_arc_max"
+KERNELS = "linux-version"
+"""Debian's program that knows the order of kernels; it is there wherever Debian's kernels are."""
 RESTART = "/run/reboot-required"
 RESTART_ISSUE = "engine/restart"
+KERNEL_ISSUE = "engine/kernel"
 
 
 def checks(core: Core) -> Iterator[tuple[str, bool, str, str]]:
@@ -40,12 +44,20 @@ def restart_due(core: Core) -> str:
 
 
 def tell_of_restart(core: Core) -> None:
-    """Say as an issue that a restart is due; the engine never restarts the machine."""
+    """Say as issues that a restart is due, and that one would miss pools; the engine never restarts the machine.
+
+    Raises OrigoError if the kernels cannot be looked at.
+    """
     if due := restart_due(core):
         remedy = "restart it when it suits: servers are shut down in their order, and come back"
         issues.raise_(core.events, RESTART_ISSUE, due, remedy=remedy)
     else:
         issues.end(core.events, RESTART_ISSUE)
+    fine, sentence, remedy = (supervise.runs_us() and _kernel(core)) or (True, "", "")
+    if not fine:
+        issues.raise_(core.events, KERNEL_ISSUE, sentence, remedy=remedy)
+    else:
+        issues.end(core.events, KERNEL_ISSUE)
 
 
 def _said(core: Core, *argv: str) -> str:
@@ -67,9 +79,27 @@ def _kvm(core: Core) -> Found:
 def _zfs(core: Core) -> Found:
     if core.local.exists(ZFS):
         return True, "its module is loaded", ""
-    wanted = Pool.select().where(Pool.driver == "storage_zfs").exists()
+    wanted = _uses_zfs()
     sentence = "its module is not loaded" + ("" if wanted else "; no pool needs it")
     return not wanted, sentence, "`modprobe zfs` says why; after a new kernel: `dkms autoinstall`"
+
+
+def _kernel(core: Core) -> Found | None:
+    """Whether the kernel that the machine boots next, the newest, has the module that pools need."""
+    if not (_uses_zfs() and core.local.exists(f"/usr/bin/{KERNELS}")):
+        return None
+    kernels = _said(core, KERNELS, "list").split()
+    if not kernels:
+        return None
+    newest = _said(core, KERNELS, "sort", "--reverse", *kernels).split()[0]
+    fine = core.local.run(["modinfo", "-k", newest, "zfs"], timeout=20, check=False).code == 0
+    sentence = f"{newest}, which boots next, {'has ZFS' if fine else 'has no ZFS: pools would be missing'}"
+    remedy = f"before a restart: `apt install linux-headers-{newest}`, then `dkms autoinstall`"
+    return fine, f"the kernel {sentence}", remedy
+
+
+def _uses_zfs() -> bool:
+    return Pool.select().where(Pool.driver == "storage_zfs").exists()
 
 
 def _cache(core: Core) -> Found | None:
@@ -120,6 +150,7 @@ LOOKS: dict[str, Callable[[Core], Found | None]] = {
     "clock": _clock,
     "KVM": _kvm,
     "ZFS": _zfs,
+    "kernel": _kernel,
     "cache of ZFS": _cache,
     "system's disk": _room,
     "units of systemd": _units,

@@ -9,6 +9,11 @@ install -m 644 "$guest/origo-runner.service" "$tree/etc/systemd/system/"
 mkdir -p "$tree/etc/systemd/system/sysinit.target.wants"
 ln -sf ../origo-runner.service "$tree/etc/systemd/system/sysinit.target.wants/"
 
+# Machines boot the ordinary kernel; that of the cloud is the update of a test.
+for name in vmlinuz initrd.img; do
+    ln -sf "boot/$(basename "$tree/boot/$name"-*[0-9]-amd64)" "$tree/$name"
+done
+
 echo "/dev/vda / ext4 errors=remount-ro,noinit_itable 0 1" > "$tree/etc/fstab"
 echo machine > "$tree/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 machine\n::1 localhost ip6-localhost ip6-loopback\n' > "$tree/etc/hosts"
