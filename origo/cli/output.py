@@ -137,10 +137,21 @@ def _show_plan(plan: Mapping[str, Any], *, json_: bool) -> None:
         for text in step["lines"]:
             line(f"     {text}")
     cost = plan["cost"]
-    line(
-        f"takes {cost['memory_mb']} MB of memory, {cost['cpus']} CPUs, {_text('_bytes', cost['disk_bytes'])} of disk, "
-        f"{cost['addresses']} addresses; downtime: {cost['downtime']}"
-    )
+    takes, gives = _amounts(cost), _amounts({name: -count for name, count in cost.items() if name != "downtime"})
+    parts = [*([f"takes {takes}"] if takes else []), *([f"gives back {gives}"] if gives else [])]
+    line("; ".join([*(parts or ["takes no room"]), f"downtime: {cost['downtime']}"]))
+
+
+def _amounts(cost: Mapping[str, Any]) -> str:
+    """What of a cost is more than nothing, in words."""
+    memory, cpus, disk, addresses = (cost[name] for name in ("memory_mb", "cpus", "disk_bytes", "addresses"))
+    words = {
+        f"{memory} MB of memory": memory,
+        f"{cpus} CPU{'' if cpus == 1 else 's'}": cpus,
+        f"{_text('_bytes', disk)} of disk": disk,
+        f"{addresses} address{'' if addresses == 1 else 'es'}": addresses,
+    }
+    return ", ".join(text for text, count in words.items() if count > 0)
 
 
 def _text(name: str, value: Any) -> str:

@@ -86,6 +86,17 @@ def test_what_is_done_at_once_says_so_too(run: Run) -> None:
     assert said(run("networks", "delete", "lan")) == "network lan is deleted\n"
 
 
+def test_a_plan_ends_with_what_it_takes_and_leaves_out_what_it_does_not(run: Run) -> None:
+    run("servers", "create", "kept", "--memory", "64M", "--disk", "1M")
+    for words, line in (
+        ("images create disk 1M --plan", "takes 1 MiB of disk; downtime: "),
+        ("servers create one --memory 64M --disk 1M --plan", "takes 64 MB of memory, 1 CPU, 1 MiB of disk, 1 add"),
+        ("servers delete kept --plan", "gives back 64 MB of memory, 1 CPU; downtime: "),
+        ("networks create lan --plan", "takes no room; downtime: "),
+    ):
+        assert said(run(*words.split())).splitlines()[-1].startswith(line), words
+
+
 def test_json_and_a_failure_are_all_that_is_printed(run: Run) -> None:
     made = json.loads(said(run("images", "create", "disk", "1M", "--json")))
     assert (made["kind"], made["status"]) == ("images.create", "done")

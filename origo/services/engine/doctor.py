@@ -35,7 +35,7 @@ def doctor(core: Core, actor: Actor) -> dict[str, Any]:
 
 
 def _check(about: str, ok: bool, sentence: str, remedy: str = "") -> dict[str, Any]:
-    return {"about": about, "ok": ok, "sentence": sentence, "remedy": "" if ok else remedy}
+    return {"about": about, "ok": ok, "sentence": sentence or "it is well", "remedy": "" if ok else remedy}
 
 
 def _firewall(core: Core) -> list[dict[str, Any]]:
