@@ -20,8 +20,10 @@ from tests.appliance.tree import Image
 OUTER_RANGE = "192.168.214.0/24"
 COMMAND_LINE = "root=/dev/vda ro console=ttyS0 loglevel=4 panic=-1"
 UP = ("running", "degraded")
-EMULATION_FAULT = re.compile(r"text_poke\w*\+.*Kernel panic", re.DOTALL)
-"""QEMU's emulation now and then runs old code while the kernel patches its own, before anything of ours has begun."""
+EMULATION_FAULT = re.compile(r"text_poke\w*\+.*Kernel panic|kthread timer wakeup didn't happen", re.DOTALL)
+"""QEMU's emulation now and then runs old code while the kernel patches its own, or lets a processor's timer stand still,
+before anything of ours has begun."""
+LOOK_SECONDS = 10
 
 
 class MachineError(AssertionError):
@@ -105,14 +107,17 @@ class Machine:
             except TimeoutError:
                 self.power_off()
                 raise MachineError(f"QEMU did not start: {(self.folder / 'qemu.log').read_text()[-2000:]}") from None
-        try:
-            self._channel.greeting.result(timeout)
-        except (TimeoutError, EOFError) as problem:
+        while True:
             left = timeout - (time.monotonic() - began)
-            if EMULATION_FAULT.search(self.console()[self._booted_at :]) and left > 0:
-                self.power_off()
-                return time.monotonic() - began + self.boot(up=up, timeout=left)
-            raise self._wrong(f"did not boot in {timeout:.0f} s ({problem})") from None
+            try:
+                self._channel.greeting.result(min(left, LOOK_SECONDS))
+                break
+            except (TimeoutError, EOFError) as problem:
+                if left > 0 and EMULATION_FAULT.search(self.console()[self._booted_at :]):
+                    self.power_off()
+                    return time.monotonic() - began + self.boot(up=up, timeout=left)
+                if left <= LOOK_SECONDS or isinstance(problem, EOFError):
+                    raise self._wrong(f"did not boot in {timeout:.0f} s ({problem})") from None
         if up:
             self.wait_up(timeout - (time.monotonic() - began))
         return time.monotonic() - began
