@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from origo import api, config, home, log, model, notify, supervise
+from origo import api, config, home, log, model, notify, reserve, supervise
 from origo.config import Config
 from origo.errors import OrigoError
 from origo.events import Events
@@ -102,6 +102,7 @@ class App:
 
     def _settle(self) -> None:
         core = self.core
+        self._attempt("room", lambda: machine.tell_of_room(core))
         self._attempt("machine", lambda: supervise.await_machine(core.local, self._stopping))
         notify.status("restoring servers")
         self._attempt("firewall", self.firewall.ensure)
@@ -130,6 +131,7 @@ class App:
         duties = {
             "set-up link": (LINK_SECONDS, self._invite),
             "status": (MINUTE, self._say_how_it_is),
+            "room": (MINUTE, lambda: machine.tell_of_room(self.core)),
             "firewall": (MINUTE, self.firewall.ensure),
             "networks": (MINUTE, lambda: networks.repair(self.core)),
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
@@ -178,7 +180,10 @@ class App:
             self._failed(name, log.unexpected(_log, f"cannot start {name} because of an error in the engine"))
 
     def _failed(self, name: str, error: OrigoError) -> None:
-        issues.raise_(self.core.events, f"start/{name}", error.message, remedy=error.hint, severity="error")
+        try:
+            issues.raise_(self.core.events, f"start/{name}", error.message, remedy=error.hint, severity="error")
+        except OrigoError as problem:
+            _log.error("cannot note an issue", part=name, error=problem.message)
 
 
 def _clock() -> float:
@@ -191,6 +196,7 @@ def build(settings: Config) -> App:
     taken = Home(settings.home)
     if home.adopt(settings.home):
         settings = config.load(settings.home)
+    reserve.keep(settings.home)
     model.connect(settings.path("origo.db"))
     migrations.migrate()
     events = Events()
@@ -207,7 +213,11 @@ def build(settings: Config) -> App:
             settings.path("run", "services"), functools.partial(issues.of_service, events), supervise.choose(local)
         ),
         operations=Engine(
-            events, local.end, workers=settings["workers"], on_stuck=functools.partial(issues.of_operation, events)
+            events,
+            local.end,
+            workers=settings["workers"],
+            on_stuck=functools.partial(issues.of_operation, events),
+            admit=functools.partial(reserve.admit, settings.home),
         ),
     )
     core.operations.core = core

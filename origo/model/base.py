@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import peewee
 
+from origo.errors import NoRoom
+
 database = peewee.DatabaseProxy()
 
 PATIENCE = 30
 """Seconds that a writer waits for the others."""
 CHANGES = ("INSERT", "UPDATE", "DELETE")
+FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""What SQLite says when its disk is full: while it writes, and while it opens the database."""
 
 
 class Database(peewee.SqliteDatabase):
-    """Writers of this process stand in line: SQLite's own waiting is polling, where the unlucky wait for seconds."""
+    """Writers of this process stand in line: SQLite's own waiting is polling, where the unlucky wait for seconds.
+
+    On a full disk whatever is to be written raises NoRoom.
+    """
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -33,34 +40,49 @@ class Database(peewee.SqliteDatabase):
         if not self._turn.acquire(timeout=PATIENCE):
             raise peewee.OperationalError(f"another thread has been writing for {PATIENCE} s")
         try:
-            super().begin(lock_type)
+            with _room():
+                super().begin(lock_type)
         except BaseException:
             self._turn.release()
             raise
         self._mine.turn = True
 
     def commit(self) -> None:
-        super().commit()
+        with _room():
+            super().commit()
         self._end_turn()
 
     def rollback(self) -> None:
+        connection: Any = super().connection
         try:
-            super().rollback()
+            if connection().in_transaction:  # on a full disk SQLite has rolled back by itself
+                super().rollback()
         finally:
             self._end_turn()
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """A change outside of a transaction takes its turn too."""
         execute: Any = super().execute_sql
-        if self.in_transaction() or not sql.startswith(CHANGES):
-            return execute(sql, params)
-        with self._turn:
+        with contextlib.nullcontext() if self.in_transaction() or not sql.startswith(CHANGES) else self._turn, _room():
             return execute(sql, params)
 
     def _end_turn(self) -> None:
         if getattr(self._mine, "turn", False):
             self._mine.turn = False
             self._turn.release()
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except peewee.OperationalError as error:
+        if isinstance(error.__context__, sqlite3.Error) and error.__context__.sqlite_errorcode in FULL:
+            raise NoRoom(
+                "cannot write to the engine's database: its disk is full",
+                hint="free some space on the disk that has the engine's home",
+            ) from error
+        raise
 
 
 def connect(path: str) -> peewee.SqliteDatabase:

@@ -51,14 +51,17 @@ class Engine:
         workers: int = 16,
         backoff: Sequence[float] = BACKOFF,
         on_stuck: Callable[[OperationRow], None] = lambda row: None,
+        admit: Callable[[str, int], None] = lambda kind, disk_bytes: None,
     ) -> None:
         """`end_group` ends all processes of a job's group on every host, and returns when they are gone.
 
         `on_stuck` is called inside the transaction in which an operation gets stuck or ceases to be (its status tells).
+        `admit` is asked before one is queued, with its kind and the bytes of disk that it takes; it raises to refuse.
         """
         self._kinds: dict[str, Operation] = {}
         self._end_group = end_group
         self._backoff = backoff
+        self._admit = admit
         self._journal = Journal(events, on_stuck)
         self._progress = Progress(events)
         self._workers = Workers(workers, self._work)
@@ -255,6 +258,7 @@ class Engine:
         operation.prepare(context)
         context.data |= operation.earlier(context)
         context.data = plans.plain(context.data)
+        self._admit(operation.kind, operation.cost(context).disk_bytes)
 
     def _context(self, row: OperationRow) -> Context:
         return Context(core=self.core, args=row.args, data=row.data, by=row.by, id=row.id)

@@ -21,7 +21,7 @@ OUTER_RANGE = "192.168.214.0/24"
 COMMAND_LINE = "root=/dev/vda ro console=ttyS0 loglevel=4 panic=-1"
 UP = ("running", "degraded")
 EMULATION_FAULT = re.compile(r"text_poke\w*\+.*Kernel panic|kthread timer wakeup didn't happen", re.DOTALL)
-"""QEMU's emulation now and then runs old code while the kernel patches its own, or lets a processor's timer stand still,
+"""QEMU's emulation now and then runs old code while the kernel patches its own, or lets a timer stand still,
 before anything of ours has begun."""
 LOOK_SECONDS = 10
 

@@ -67,7 +67,7 @@ def test_nothing_but_ssh_and_the_pages_is_reached_from_elsewhere(machine: Machin
 def test_the_doctor_looks_at_the_whole_machine(machine: Machine) -> None:
     machine.run("modprobe kvm_amd || true")
     checks = {one["about"]: one for one in json.loads(machine.attempt("origo doctor --json").output)}
-    for about in ("firewall", "security updates", "logs", "cache of ZFS", "system's disk", "KVM", "restart"):
+    for about in ("firewall", "security updates", "logs", "cache of ZFS", "engine's disk", "KVM", "restart"):
         assert checks[about]["ok"], checks[about]
     assert {"clock", "units of systemd", "certificate"} <= set(checks)
 

@@ -66,7 +66,7 @@ class Machine(LocalHost):
         return self.files[path] if path.startswith(LOOKED_AT) else super().read(path, **more)
 
     def space(self, path: str) -> Space:
-        return self.room if path == "/" else super().space(path)
+        return self.room
 
 
 @pytest.fixture
@@ -131,13 +131,23 @@ def test_a_cache_of_zfs_that_leaves_guests_less_than_half_is_found(
     assert found(core, "cache of ZFS")[0], "half of 8 GiB"
 
 
-@pytest.mark.parametrize("room", [Space(10 * GIB, GIB - 1), Space(100 * GIB, 5 * GIB - 1)])
-def test_a_systems_disk_that_is_nearly_full_is_found(core: Core, here: Machine, room: Space) -> None:
-    here.room = room
-    ok, sentence, remedy = found(core, "system's disk")
+def test_an_engines_disk_that_is_nearly_full_is_found(core: Core, here: Machine) -> None:
+    here.room = Space(10 * GIB, GIB - 1)
+    ok, sentence, remedy = found(core, "engine's disk")
     assert not ok and "are free" in sentence and "apt clean" in remedy
-    here.room = Space(room.total_bytes, room.free_bytes + 1)
-    assert found(core, "system's disk")[0]
+    here.room = Space(10 * GIB, GIB)
+    assert found(core, "engine's disk")[0]
+
+
+def test_a_disk_with_little_left_is_an_issue_until_there_is_room(core: Core, here: Machine) -> None:
+    here.room = Space(GIB, (256 << 20) - 1)
+    machine.tell_of_room(core)
+    (issue,) = model.Issue.select()
+    assert issue.sentence == "the disk with the engine's own data is nearly full: 256 MiB are left"
+    assert "apt clean" in issue.remedy and issue.ended is None
+    here.room = Space(GIB, 256 << 20)
+    machine.tell_of_room(core)
+    assert model.Issue.get().ended is not None
 
 
 def test_units_that_failed_are_named(core: Core, here: Machine) -> None:

@@ -16,7 +16,7 @@ LAYERS = (
     ("model",),
     ("disks", "supervise", "home"),
     ("contracts",),
-    ("host", "client", "config", "log", "secrets", "hookspecs", "notify"),
+    ("host", "client", "config", "log", "secrets", "hookspecs", "notify", "reserve"),
     ("errors",),
 )
 HEIGHT = {part: -number for number, line in enumerate(LAYERS) for part in line}

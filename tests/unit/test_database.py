@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -12,6 +13,7 @@ import peewee
 import pytest
 
 from origo import model
+from origo.errors import NoRoom
 from origo.model import Label, database
 
 
@@ -120,3 +122,15 @@ def test_rows_that_are_looped_over_may_be_changed_though_others_write_meanwhile(
         with database.atomic():
             Label.update(created=2.0).where(Label.label == row.label).execute()
     assert Label.select().where(Label.created == 2.0).count() == 300
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_write_that_finds_no_room_is_a_sentence_and_the_next_one_works(alone: bool) -> None:
+    pages = database.execute_sql("PRAGMA page_count").fetchone()[0]
+    database.execute_sql(f"PRAGMA max_page_count = {pages}")
+    transaction = contextlib.nullcontext() if alone else database.atomic()
+    with pytest.raises(NoRoom, match="cannot write to the engine's database: its disk is full"), transaction:
+        add("x" * 1_000_000)
+    database.execute_sql(f"PRAGMA max_page_count = {pages * 2}")
+    add("kept")
+    assert [row.label for row in Label.select()] == ["kept"]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from origo import supervise
+from origo import reserve, supervise
 from origo.errors import OrigoError, size
 from origo.model import Pool
 from origo.operations.core import Core
@@ -13,12 +13,15 @@ Found = tuple[bool, str, str]
 """Whether it is well, how it is, and what to do."""
 
 ROOM = 1 << 30
+LITTLE = 256 << 20
+MORE_ROOM = "`apt clean`, `journalctl --vacuum-size=200M`, or purge what is in the trash"
 ZFS = "/sys/module/zfs"
 ARC = "/sys/module/zfs/parameters/zfs_arc_max"
 KERNELS = "linux-version"
 """Debian's program that knows the order of kernels; it is there wherever Debian's kernels are."""
 RESTART = "/run/reboot-required"
 RESTART_ISSUE = "engine/restart"
+ROOM_ISSUE = "engine/room"
 KERNEL_ISSUE = "engine/kernel"
 
 
@@ -58,6 +61,22 @@ def tell_of_restart(core: Core) -> None:
         issues.raise_(core.events, KERNEL_ISSUE, sentence, remedy=remedy)
     else:
         issues.end(core.events, KERNEL_ISSUE)
+
+
+def tell_of_room(core: Core) -> None:
+    """Say as an issue that the disk with the home is all but full; some of it is kept back for the engine itself.
+
+    Raises OrigoError if it cannot be looked at, or the issue not be written.
+    """
+    home = core.config.home
+    reserve.keep(home)
+    free_bytes = core.local.space(str(home)).free_bytes
+    if free_bytes >= LITTLE:
+        issues.end(core.events, ROOM_ISSUE)
+        return
+    how = "full, and nothing is begun that takes room" if reserve.is_full(home) else "nearly full"
+    sentence = f"the disk with the engine's own data is {how}: {size(free_bytes)} are left"
+    issues.raise_(core.events, ROOM_ISSUE, sentence, remedy=MORE_ROOM, severity="error")
 
 
 def _said(core: Core, *argv: str) -> str:
@@ -112,10 +131,9 @@ def _cache(core: Core) -> Found | None:
 
 
 def _room(core: Core) -> Found:
-    space = core.local.space("/")
-    fine = space.free_bytes >= ROOM and space.free_bytes * 20 >= space.total_bytes
+    space = core.local.space(str(core.config.home))
     sentence = f"{size(space.free_bytes)} of {size(space.total_bytes)} are free"
-    return fine, sentence, "`apt clean`, `journalctl --vacuum-size=200M`; see what is in /var/cache/origo"
+    return space.free_bytes >= ROOM, sentence, MORE_ROOM
 
 
 def _units(core: Core) -> Found:
@@ -152,7 +170,7 @@ LOOKS: dict[str, Callable[[Core], Found | None]] = {
     "ZFS": _zfs,
     "kernel": _kernel,
     "cache of ZFS": _cache,
-    "system's disk": _room,
+    "engine's disk": _room,
     "units of systemd": _units,
     "security updates": _updates,
     "logs": _logs,
