@@ -49,7 +49,9 @@ def test_on_a_full_disk_nothing_is_begun_that_takes_room_and_the_rest_goes_on(en
     engine.json("images", "create", "old", "1M")
     fill(engine)
     assert [image["name"] for image in engine.json("images", "list")] == ["old"]
-    assert "cannot begin images.create: the engine's own disk is full" in engine.refused("images", "create", "more", "16M")
+    assert "cannot begin images.create: the engine's own disk is full" in engine.refused(
+        "images", "create", "more", "16M"
+    )
     wait_for(lambda: "is full, and nothing is begun that takes room" in issues(engine), 90, engine.said)
     assert "cannot begin images.create" in engine.refused("images", "create", "more", "16M")
     engine.json("images", "delete", "old")
