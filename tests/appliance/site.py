@@ -69,21 +69,20 @@ class Site:
         """Wait until the engine answers after a boot."""
         self.machine.wait(lambda: self.machine.attempt("origo engine show").status == 0, "the engine", timeout=timeout)
 
-    def wait_page(self, timeout: float = 300) -> None:
+    def wait_page(self, stack: str = "hello", timeout: float = 300) -> None:
         """Wait until the engine says that the stack's page answers."""
-        self.machine.wait(lambda: self.stack().get("reachable"), "the stack's page", timeout=timeout)
+        self.machine.wait(lambda: self.stack(stack).get("reachable"), f"the page of {stack}", timeout=timeout)
 
-    def stack(self) -> dict[str, Any]:
-        """The stack hello, as the engine tells of it; without any, a host that nobody has."""
-        found = self.machine.attempt("origo stacks show hello --json")
+    def stack(self, name: str = "hello") -> dict[str, Any]:
+        """A stack as the engine tells of it; without any, a host that nobody has."""
+        found = self.machine.attempt(f"origo stacks show {name} --json")
         return json.loads(found.output) if found.status == 0 else {"host": f"none.origo.{DOMAIN}"}
 
     def curl(self, url: str, *options: str) -> str:
         """What the engine's front answers to the browser."""
         port = self.machine.ports[443]
         host = re.sub(r"https://([^/]+).*", r"\1", url)
-        names = {host, f"origo.{DOMAIN}", self.stack()["host"]}
-        hosts = [word for name in names for word in ("--resolve", f"{name}:{port}:127.0.0.1")]
+        hosts = [word for name in {host, f"origo.{DOMAIN}"} for word in ("--resolve", f"{name}:{port}:127.0.0.1")]
         jar, authority = str(self.folder / "cookies"), str(self.folder / "authority.crt")
         base = ["curl", "-sS", "--max-time", "60", "-L", "--cacert", authority, "-c", jar, "-b", jar, *hosts]
         ended = subprocess.run(
@@ -98,10 +97,17 @@ class Site:
         form = ["--data-urlencode", "name=anna", "--data-urlencode", f"password={PASSWORD}"]
         return self.curl(f"{origin}/login", *form, "-H", f"Origin: {origin}:{self.machine.ports[443]}")
 
+    def enter(self, stack: str) -> str:
+        """The stack's page, as one comes to it from the engine's."""
+        host = self.stack(stack)["host"]
+        port = self.machine.ports[443]
+        return self.curl(
+            f"https://origo.{DOMAIN}/enter/{host.partition('.')[0]}", "--resolve", f"{host}:{port}:127.0.0.1"
+        )
+
     def counter(self) -> int:
-        """How many visits the stack's page says it had, seen through the engine's page."""
-        label = self.stack()["host"].partition(".")[0]
-        text = self.curl(f"https://origo.{DOMAIN}/enter/{label}")
+        """How many visits the page of hello says it had."""
+        text = self.enter("hello")
         found = re.search(r'id="count">(\d+)<', text)
         assert found, text
         return int(found[1])

@@ -13,7 +13,7 @@ from tests.house.source import ROOT
 LOAD = ROOT / "tests/appliance/load.py"
 MOST_SECONDS = 12.0
 LOOKED_AT = 5
-"""After so many cuts the engine is let come back whole and is looked at; between them it goes on at once, cut or not."""
+"""After so many cuts the engine is let come back whole and is looked at; between them it goes on at once."""
 UNIT = f"""
 [Unit]
 After=origo.service
