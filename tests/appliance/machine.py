@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import socket
@@ -18,12 +19,16 @@ from tests.appliance.tree import Image
 
 # Outside 10.0.0.0/8, which belongs to Origo's guests. Nothing goes from there to the outer world unless asked for.
 OUTER_RANGE = "192.168.214.0/24"
-COMMAND_LINE = "root=/dev/vda ro console=ttyS0 loglevel=4 panic=-1"
+# With a clock that ticks always: of timers that are set once QEMU's emulation loses one now and then, and a machine
+# that waits for nothing else stands still for ever.
+COMMAND_LINE = "root=/dev/vda ro console=ttyS0 loglevel=4 panic=-1 nohz=off highres=off"
 UP = ("running", "degraded")
 EMULATION_FAULT = re.compile(r"text_poke\w*\+.*Kernel panic|kthread timer wakeup didn't happen", re.DOTALL)
 """QEMU's emulation now and then runs old code while the kernel patches its own, or lets a timer stand still,
 before anything of ours has begun."""
 LOOK_SECONDS = 10
+STILL_SECONDS = 0.3
+"""A machine that boots uses more of the processor than this between two looks, one that stands still does not."""
 
 
 class MachineError(AssertionError):
@@ -107,17 +112,9 @@ class Machine:
             except TimeoutError:
                 self.power_off()
                 raise MachineError(f"QEMU did not start: {(self.folder / 'qemu.log').read_text()[-2000:]}") from None
-        while True:
-            left = timeout - (time.monotonic() - began)
-            try:
-                self._channel.greeting.result(min(left, LOOK_SECONDS))
-                break
-            except (TimeoutError, EOFError) as problem:
-                if left > 0 and EMULATION_FAULT.search(self.console()[self._booted_at :]):
-                    self.power_off()
-                    return time.monotonic() - began + self.boot(up=up, timeout=left)
-                if left <= LOOK_SECONDS or isinstance(problem, EOFError):
-                    raise self._wrong(f"did not boot in {timeout:.0f} s ({problem})") from None
+        if not self._greets(timeout - (time.monotonic() - began)):
+            self.power_off()
+            return time.monotonic() - began + self.boot(up=up, timeout=timeout - (time.monotonic() - began))
         if up:
             self.wait_up(timeout - (time.monotonic() - began))
         return time.monotonic() - began
@@ -240,6 +237,31 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- how
+
+    def _greets(self, timeout: float) -> bool:
+        """Wait until it takes commands; false when its emulation failed before that. Raises MachineError."""
+        assert self._channel is not None
+        deadline, used = time.monotonic() + timeout, [0.0]
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                self._channel.greeting.result(min(left, LOOK_SECONDS))
+                return True
+            except (TimeoutError, EOFError) as problem:
+                used.append(self._processor_seconds())
+                still = len(used) > 2 and used[-1] - used[-3] < 2 * STILL_SECONDS
+                if still or EMULATION_FAULT.search(self.console()[self._booted_at :]):
+                    return False
+                if isinstance(problem, EOFError):
+                    raise self._wrong(f"ended before it took commands ({problem})") from None
+        raise self._wrong(f"did not boot in {timeout:.0f} s")
+
+    def _processor_seconds(self) -> float:
+        """What it has used of this machine's processors."""
+        assert self._process is not None
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
 
     def _argv(self) -> list[str]:
         folder = self.folder
