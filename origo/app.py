@@ -184,6 +184,8 @@ class App:
             issues.raise_(self.core.events, f"start/{name}", error.message, remedy=error.hint, severity="error")
         except OrigoError as problem:
             _log.error("cannot note an issue", part=name, error=problem.message)
+        except Exception:
+            log.unexpected(_log, "cannot note an issue", part=name)
 
 
 def _clock() -> float:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 from pathlib import Path
 
 from origo.errors import NoRoom, size
@@ -9,7 +10,11 @@ from origo.errors import NoRoom, size
 FILE = "reserve"
 SIZE = 32 << 20
 """Bytes: several times the database's log at its longest, which is what a start writes most of."""
+CHANGE = 4 << 20
+"""Bytes: more than one change of the database takes."""
 HINT = "free some space on it: `origo doctor` says how"
+
+_keeping = threading.Lock()
 
 
 def left(home: Path) -> int:
@@ -25,22 +30,40 @@ def is_full(home: Path) -> bool:
 
 def keep(home: Path) -> None:
     """Have the room kept back, or give it to what is to be written now, as the disk is: once, and at each look."""
-    file = home / FILE
-    if left(home) < SIZE:
-        file.unlink(missing_ok=True)
-    elif not file.exists() and left(home) >= 3 * SIZE:
-        _take(file)
+    with _keeping:
+        _unfinished(home).unlink(missing_ok=True)
+        if left(home) < SIZE:
+            give(home)
+        elif not (home / FILE).exists() and left(home) >= 3 * SIZE:
+            _take(home)
 
 
-def _take(file: Path) -> None:
-    new = file.with_suffix(".new")
+def before_a_change(home: Path) -> None:
+    """Give what is kept back to a change of the database that would hardly find any room without it."""
+    with contextlib.suppress(OSError):
+        if left(home) < CHANGE:
+            give(home)
+
+
+def give(home: Path) -> None:
+    """Give what is kept back to whatever is written now; fine when nothing is."""
+    (home / FILE).unlink(missing_ok=True)
+
+
+def _take(home: Path) -> None:
+    new = _unfinished(home)
     with contextlib.suppress(OSError):  # another program was faster: the next look tries again
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, SIZE)
+            new.rename(home / FILE)
         finally:
             os.close(descriptor)
-        new.rename(file)
+            new.unlink(missing_ok=True)
+
+
+def _unfinished(home: Path) -> Path:
+    return home / f"{FILE}.new"
 
 
 def admit(home: Path, what: str, disk_bytes: int) -> None:

@@ -7,12 +7,13 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import peewee
 
+from origo import reserve
 from origo.errors import NoRoom
 
 database = peewee.DatabaseProxy()
@@ -27,7 +28,8 @@ FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 class Database(peewee.SqliteDatabase):
     """Writers of this process stand in line: SQLite's own waiting is polling, where the unlucky wait for seconds.
 
-    On a full disk whatever is to be written raises NoRoom.
+    On a full disk, changes take the room that is kept back in the home, which is the folder of the file. What finds
+    none even so raises NoRoom.
     """
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -40,15 +42,15 @@ class Database(peewee.SqliteDatabase):
         if not self._turn.acquire(timeout=PATIENCE):
             raise peewee.OperationalError(f"another thread has been writing for {PATIENCE} s")
         try:
-            with _room():
-                super().begin(lock_type)
+            reserve.before_a_change(self._home)
+            self._twice(super().begin, lock_type)
         except BaseException:
             self._turn.release()
             raise
         self._mine.turn = True
 
     def commit(self) -> None:
-        with _room():
+        with self._room():
             super().commit()
         self._end_turn()
 
@@ -61,28 +63,47 @@ class Database(peewee.SqliteDatabase):
             self._end_turn()
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
-        """A change outside of a transaction takes its turn too."""
+        """A change outside of a transaction takes its turn too, and none is made in one that SQLite has rolled back."""
         execute: Any = super().execute_sql
-        with contextlib.nullcontext() if self.in_transaction() or not sql.startswith(CHANGES) else self._turn, _room():
-            return execute(sql, params)
+        connection: Any = super().connection
+        if self.in_transaction():
+            if connection().in_transaction:
+                with self._room():
+                    return execute(sql, params)
+            if sql.startswith("ROLLBACK TO"):
+                return None
+            raise peewee.OperationalError("this transaction was rolled back, since its disk was full or failed")
+        with self._turn if sql.startswith(CHANGES) else contextlib.nullcontext():
+            return self._twice(execute, sql, params)
+
+    @property
+    def _home(self) -> Path:
+        return Path(str(self.database)).parent
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except peewee.OperationalError as error:
+            if isinstance(error.__context__, sqlite3.Error) and error.__context__.sqlite_errorcode in FULL:
+                reserve.give(self._home)
+                raise NoRoom(
+                    "cannot write to the engine's database: its disk is full",
+                    hint="free some space on the disk that has the engine's home",
+                ) from error
+            raise
+
+    def _twice(self, do: Callable[..., Any], *given: Any) -> Any:
+        """Do what may be tried again, since nothing of it is kept when it fails: with what is kept back if need be."""
+        with contextlib.suppress(NoRoom), self._room():
+            return do(*given)
+        with self._room():
+            return do(*given)
 
     def _end_turn(self) -> None:
         if getattr(self._mine, "turn", False):
             self._mine.turn = False
             self._turn.release()
-
-
-@contextlib.contextmanager
-def _room() -> Iterator[None]:
-    try:
-        yield
-    except peewee.OperationalError as error:
-        if isinstance(error.__context__, sqlite3.Error) and error.__context__.sqlite_errorcode in FULL:
-            raise NoRoom(
-                "cannot write to the engine's database: its disk is full",
-                hint="free some space on the disk that has the engine's home",
-            ) from error
-        raise
 
 
 def connect(path: str) -> peewee.SqliteDatabase:

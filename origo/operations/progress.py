@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import peewee
 
 from origo import log
+from origo.errors import NoRoom
 from origo.events import Event, Events
 from origo.model import OperationRow, database
 from origo.operations.journal import write_lines
@@ -115,7 +116,7 @@ class Progress:
             started = time.monotonic()
             try:
                 self._write()
-            except peewee.DatabaseError:
+            except (peewee.DatabaseError, NoRoom):
                 _log.exception("cannot write the progress of operations")
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping, max(0.0, started + INTERVAL - time.monotonic()))

@@ -43,9 +43,18 @@ def migrate(changes=MIGRATIONS, _migrate=migrate):
     _migrate(changes)
     time.sleep(10**6)
 """
+FILLS = f"""
+import contextlib
+if not os.path.exists("{HOME}/filler"):
+    with open("{HOME}/filler", "ab", 0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+"""
+MISSES = "import nothing_that_is_there\n"
 DATABASE = "model/migrations/__init__.py"
 BROKEN = {
-    "cannot be imported": ("app.py", "import nothing_that_is_there\n", "No module named 'nothing_that_is_there'"),
+    "cannot be imported": ("app.py", MISSES, "No module named 'nothing_that_is_there'"),
+    "cannot be imported on a full disk": (DATABASE, FILLS + MISSES, "No module named 'nothing_that_is_there'"),
     "cannot change the database": (DATABASE, CHANGED.replace("(id INTEGER)", ""), "OperationalError"),
     "ends again and again": (DATABASE, f"{CHANGED}\nimport threading\nthreading.Timer(8, os._exit, [3]).start()\n", ""),
     "never answers": (DATABASE, CHANGED + HANGS, "it did not answer in time"),
@@ -111,7 +120,10 @@ def engine() -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[str]:
-    """The first version, and a server in a scope of its own that nothing here may touch; its process."""
+    """The first version, whose home has a small disk of its own, and a server in a scope of its own that nothing here
+    may touch; its process."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m,mode=0711", "tmpfs", HOME], check=True)
     Path("/usr/sbin/policy-rc.d").unlink(missing_ok=True)
     os.environ["ORIGO_HOME"] = str(HOME)
     install("1")
@@ -135,6 +147,7 @@ def test_a_version_that_does_not_run_makes_room_for_the_one_before(how: str, ser
     assert engine() == before
     assert shown("machine-qemu-one.scope", "InvocationID") == server
     assert (HOME / "upgrade/log").stat().st_size
+    (HOME / "filler").unlink(missing_ok=True)
 
 
 def test_a_version_that_runs_is_taken_even_after_one_that_did_not(server: str) -> None:

@@ -7,12 +7,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import peewee
 import pytest
 
-from origo import model
+from origo import model, reserve
 from origo.errors import NoRoom
 from origo.model import Label, database
 
@@ -124,13 +125,59 @@ def test_rows_that_are_looped_over_may_be_changed_though_others_write_meanwhile(
     assert Label.select().where(Label.created == 2.0).count() == 300
 
 
-@pytest.mark.parametrize("alone", [True, False])
-def test_a_write_that_finds_no_room_is_a_sentence_and_the_next_one_works(alone: bool) -> None:
+def only_so_many_pages(more: int) -> None:
+    """Have the database be full once it has grown by that many."""
     pages = database.execute_sql("PRAGMA page_count").fetchone()[0]
-    database.execute_sql(f"PRAGMA max_page_count = {pages}")
-    transaction = contextlib.nullcontext() if alone else database.atomic()
-    with pytest.raises(NoRoom, match="cannot write to the engine's database: its disk is full"), transaction:
+    database.execute_sql(f"PRAGMA max_page_count = {pages + more}")
+
+
+@pytest.mark.parametrize("transactions", range(4))
+def test_a_write_that_finds_no_room_is_a_sentence_and_the_next_one_works(transactions: int) -> None:
+    only_so_many_pages(0)
+    with pytest.raises(NoRoom, match="cannot write to the engine's database: its disk is full"), ExitStack() as around:
+        for _ in range(transactions):
+            around.enter_context(database.atomic())
         add("x" * 1_000_000)
-    database.execute_sql(f"PRAGMA max_page_count = {pages * 2}")
+    only_so_many_pages(100)
+    with database.atomic():
+        add("kept")
+    assert [row.label for row in Label.select()] == ["kept"]
+
+
+def test_nothing_is_written_by_who_goes_on_in_a_transaction_that_found_no_room() -> None:
+    only_so_many_pages(0)
+    with pytest.raises(peewee.OperationalError, match="rolled back"), database.atomic():
+        with contextlib.suppress(NoRoom), database.atomic():
+            add("x" * 1_000_000)
+        with database.atomic():
+            add("half")
     add("kept")
     assert [row.label for row in Label.select()] == ["kept"]
+
+
+def test_what_finds_no_room_alone_is_written_with_the_room_that_was_kept_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def give(home: Path) -> None:
+        given.append(home)
+        only_so_many_pages(1000)
+
+    monkeypatch.setattr(reserve, "give", give)
+    only_so_many_pages(0)
+    add("x" * 1_000_000)
+    assert given == [path.parent] and len(Label.get().label) == 1_000_000
+
+
+def test_a_transaction_on_a_full_disk_begins_with_the_room_that_was_kept_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = path.with_name(reserve.FILE)
+    kept.write_bytes(b"room")
+    with database.atomic():
+        add("there is room")
+    assert kept.exists()
+    monkeypatch.setattr(reserve, "left", lambda home: 0)
+    with database.atomic():
+        assert not kept.exists()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import peewee
 import pytest
 
 from origo import model
-from origo.errors import Conflict, OrigoError, Unavailable
+from origo.errors import Conflict, NoRoom, OrigoError, Unavailable
 from origo.model.migrations import MIGRATIONS, migrate
 
 
@@ -60,6 +60,23 @@ def test_an_upgrade_copies_the_database_first_and_keeps_its_rows(path: Path) -> 
     assert "colour" not in schema(copy)["user"] and copy.stat().st_mode & 0o777 == 0o600
     with sqlite3.connect(copy) as database:
         assert database.execute("SELECT name FROM user").fetchall() == [("ada",)]
+
+
+def test_an_upgrade_that_finds_no_room_for_the_copy_is_a_sentence_and_leaves_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(file: Path, real: Callable[[Path], sqlite3.Connection] = sqlite3.connect) -> sqlite3.Connection:
+        copy = real(file)
+        copy.execute("PRAGMA max_page_count = 2")
+        return copy
+
+    migrate()
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(NoRoom, match="cannot copy the database before its upgrade: .*full") as caught:
+        migrate([*MIGRATIONS, ("9001-colour", add_colour)])
+    assert "free some space" in caught.value.hint
+    assert [file.name for file in path.parent.glob("*before*")] == []
+    assert "colour" not in {column.name for column in model.database.get_columns("user")}
 
 
 def test_a_newer_database_is_refused_with_a_sentence(path: Path) -> None:

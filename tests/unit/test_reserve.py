@@ -1,5 +1,6 @@
 """What is promised of a home's full disk: the engine has room of its own, and begins nothing that takes more."""
 
+import errno
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,3 +71,34 @@ def test_a_disk_stays_full_while_what_was_kept_back_is_in_use(home: Path) -> Non
         reserve.admit(home, "images.create", 1)
     (home / "left").write_text(str(3 * reserve.SIZE))
     reserve.admit(home, "images.create", 1)
+
+
+def test_what_a_start_was_killed_with_or_had_no_room_for_does_not_stay(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_over = home / f"{reserve.FILE}.new"
+    left_over.write_bytes(b"room")
+    (home / "left").write_text(str(3 << 20))
+    reserve.keep(home)
+    assert not left_over.exists()
+
+    def half(descriptor: int, start: int, length: int) -> None:
+        os.write(descriptor, b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", half)
+    (home / "left").write_text(str(3 * reserve.SIZE))
+    reserve.keep(home)
+    assert not left_over.exists() and kept_bytes(home) == 0
+
+
+def test_a_change_gets_what_was_kept_back_only_when_there_is_hardly_anything_else(home: Path) -> None:
+    reserve.keep(home)
+    (home / "left").write_text(str(reserve.CHANGE))
+    reserve.before_a_change(home)
+    assert kept_bytes(home) == reserve.SIZE
+    (home / "left").write_text(str(reserve.CHANGE - 1))
+    reserve.before_a_change(home)
+    assert kept_bytes(home) == 0
+    reserve.before_a_change(home)
+    reserve.before_a_change(home / "gone")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import peewee
 
-from origo.errors import Conflict, OrigoError, Unavailable
+from origo.errors import Conflict, NoRoom, OrigoError, Unavailable, reason
 from origo.model.base import database
 from origo.model.engine import Migration
 from origo.model.migrations import m0001_first
@@ -74,18 +74,29 @@ def _apply(name: str, change: Change) -> None:
 
 
 def _copy(target: str) -> None:
-    """Copy the whole database, also what is still in its log, and make sure that the copy is on disk."""
+    """Copy the whole database, also what is still in its log, and make sure that the copy is on disk. Raises NoRoom."""
     unfinished = Path(f"{target}.part")
     unfinished.unlink(missing_ok=True)
-    copy = sqlite3.connect(unfinished)
     try:
-        unfinished.chmod(0o600)
+        _write_copy(unfinished)
+        unfinished.rename(target)
+    except (sqlite3.Error, OSError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise NoRoom(
+            f"cannot copy the database before its upgrade: {reason(error)}",
+            hint="free some space on the disk that has the engine's home: the copy takes as much as the database",
+        ) from error
+
+
+def _write_copy(file: Path) -> None:
+    copy = sqlite3.connect(file)
+    try:
+        file.chmod(0o600)
         database.connection().backup(copy)
     finally:
         copy.close()
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.rename(target)
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
 
 
 def _file() -> str:
