@@ -163,7 +163,7 @@ def test_a_version_that_runs_is_taken_even_after_one_that_did_not(server: str) -
 def test_what_ends_later_is_started_again_and_nothing_goes_back() -> None:
     for _ in range(3):
         run = shown("origo", "InvocationID")
-        systemctl("kill", "--signal=KILL", "origo")
+        systemctl("kill", "--kill-whom=main", "--signal=KILL", "origo")
         wait_until(lambda run=run: shown("origo", "InvocationID") != run and settled())
     assert str((PROGRAM / "current").readlink()) == "venv"
 
