@@ -18,7 +18,7 @@ from origo.operations.engine import Engine
 from origo.plugins import Drivers
 from origo.secrets import Secrets
 from origo.services import engine, front, issues, kinds, networks, nodes
-from origo.services.engine import backups, certificates, machine, upgrades
+from origo.services.engine import backups, certificates, machine, programs, upgrades
 from origo.services.engine.firewall import Firewall
 from origo.services.images import folders
 from origo.services.pools import exporting, keeping
@@ -118,6 +118,7 @@ class App:
         self._attempt("restore", self.follower.restore)
         self._attempt("keeper", self.keeper.start)
         self._attempt("restart", lambda: machine.tell_of_restart(core))
+        self._attempt("updates", lambda: programs.renew(core))
         self._attempt("backups", lambda: backups.nightly(core))
         self._attempt("upgrade", lambda: upgrades.look(core))
         self.ready.set()
@@ -137,6 +138,7 @@ class App:
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
             "upgrade": (MINUTE, lambda: upgrades.prove(self.core)),
             "restart": (HOUR, lambda: machine.tell_of_restart(self.core)),
+            "updates": (HOUR, lambda: programs.renew(self.core)),
             "backups": (HOUR, lambda: backups.nightly(self.core)),
             "front": (MINUTE, self._open_front),
         }

@@ -20,6 +20,7 @@ CONFLICTS = (
 ERRORS: dict[str, type[OrigoError]] = {
     os.strerror(errno.ENOENT): NotFound,
     os.strerror(errno.ENOTDIR): NotFound,
+    os.strerror(errno.ESRCH): NotFound,
     os.strerror(errno.ENOSPC): NoRoom,
     os.strerror(errno.EDQUOT): NoRoom,
     **{os.strerror(number): Conflict for number in CONFLICTS},

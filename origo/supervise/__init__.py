@@ -84,6 +84,21 @@ class Supervisor:
             finally:
                 self._nudge()
 
+    def restart(self, name: str) -> None:
+        """Let that program run anew as it is described; one that nobody asked for, or that does not run, is left alone.
+
+        What it has open ends with it. Raises Unavailable as `ensure` does.
+        """
+        service = self._service(name)
+        with service.lock:
+            if service.spec is None or not service.running:
+                return
+            try:
+                service.stop()
+                service.converge(service.spec)
+            finally:
+                self._nudge()
+
     def remove(self, name: str) -> None:
         """End that program and remove its files; one that is absent is fine. Its log stays."""
         service = self._service(name)

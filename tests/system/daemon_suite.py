@@ -1,19 +1,24 @@
 """The daemon as the package's unit runs it, in a world where systemd is process 1: `tests/under-systemd` runs this."""
 
+import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.daemon_world import SYSTEMD, origo, pid, settled, shown, start, systemctl, wait_until
+from tests.system.daemon_world import ORIGO, SYSTEMD, origo, pid, settled, shown, start, systemctl, wait_until
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.needs("libvirt"), pytest.mark.timeout(120)]
 
 LINK = Path("/run/issue.d/origo.issue")
+LIBVIRTD = Path("/usr/sbin/libvirtd")
+NGINX = Path("/usr/sbin/nginx")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,3 +93,34 @@ def test_a_program_that_somebody_stopped_is_started_again() -> None:
     systemctl("stop", "origo-nginx")
     wait_until(lambda: pid("origo-nginx") not in (0, nginx))
     assert pid("origo-nginx") != nginx
+
+
+def replace(program: Path) -> None:
+    """Do what dpkg does at an update."""
+    fresh = Path(shutil.copy2(program, f"{program}.dpkg-new"))
+    fresh.rename(program)
+
+
+def doctor(about: str) -> str:
+    """What the doctor says of that, well or not."""
+    found = subprocess.run([ORIGO, "doctor", "--json"], capture_output=True, text=True, check=False, timeout=120)
+    (one,) = [one for one in json.loads(found.stdout) if one["about"] == about]
+    return str(one["sentence"])
+
+
+def test_a_program_that_an_update_replaced_is_started_anew_and_libvirt_is_an_issue() -> None:
+    nginx = pid("origo-nginx")
+    assert doctor("programs") == "all run what is installed"
+    replace(NGINX)
+    replace(LIBVIRTD)
+    assert doctor("programs") == "libvirtd, nginx still run what an update has replaced: libvirtd, nginx"
+    systemctl("restart", "origo")
+    wait_until(settled)
+    wait_until(lambda: pid("origo-nginx") not in (0, nginx))
+    assert doctor("programs") == "libvirtd still runs what an update has replaced: libvirtd"
+    assert "systemctl restart libvirtd" in origo("issues", "list")
+    systemctl("restart", "libvirtd")
+    systemctl("restart", "origo")
+    wait_until(settled)
+    assert doctor("programs") == "all run what is installed"
+    assert "systemctl restart libvirtd" not in origo("issues", "list")

@@ -1,12 +1,15 @@
 """This machine keeps the contract Host."""
 
+import errno
+import os
 import shlex
 import time
 from pathlib import Path
 
 import pytest
 
-from origo.host import Host, Job, LocalHost, job
+from origo.errors import NotFound
+from origo.host import Host, Job, LocalHost, files, job
 from origo.testing.host_suite import HostClauses
 
 
@@ -37,3 +40,8 @@ class TestLocalHost(HostClauses):
         self.wait_alive(host, mark, 2)
         host.end(group)
         assert self.alive(host, mark) == 0
+
+
+def test_what_the_system_tells_of_a_process_that_has_ended_is_not_found() -> None:
+    told = files.error("read", "/proc/4711/maps", os.strerror(errno.ESRCH))
+    assert isinstance(told, NotFound) and told.message == "cannot read /proc/4711/maps: no such process"

@@ -130,6 +130,30 @@ def test_a_changed_command_restarts_and_a_changed_file_makes_it_read_again(
     assert supervisor.states()["one"].pid != first and not runs(first)
 
 
+def test_a_program_is_run_anew_on_demand_with_all_that_belongs_to_it(
+    supervisor: Supervisor, tmp_path: Path, trouble: Trouble
+) -> None:
+    supervisor.restart("one")
+    assert supervisor.states() == {}
+    supervisor.ensure(spec_of(tmp_path, "workers"))
+    first, worker = supervisor.states()["one"].pid, int((tmp_path / "worker").read_text())
+    supervisor.restart("one")
+    state = supervisor.states()["one"]
+    assert state.running and state.pid == noted_pid(tmp_path) != first and state.restarts == 0
+    assert not runs(first) and not runs(worker) and trouble == []
+
+
+def test_a_program_that_nobody_asked_this_daemon_for_is_not_run_anew(tmp_path: Path, trouble: Trouble) -> None:
+    spec = spec_of(tmp_path)
+    killed_daemon(tmp_path, "later", spec)
+    supervisor = Supervisor(str(tmp_path / "services"), trouble, FORM)
+    try:
+        supervisor.restart("one")
+        assert supervisor.states()["one"].pid == noted_pid(tmp_path)
+    finally:
+        supervisor.stop_all()
+
+
 def test_a_killed_program_is_revived_and_both_are_reported(
     supervisor: Supervisor, tmp_path: Path, trouble: Trouble
 ) -> None:

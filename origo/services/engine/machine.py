@@ -8,6 +8,7 @@ from origo.errors import OrigoError, size
 from origo.model import Pool
 from origo.operations.core import Core
 from origo.services import issues, nodes
+from origo.services.engine import programs
 
 Found = tuple[bool, str, str]
 """Whether it is well, how it is, and what to do."""
@@ -173,6 +174,7 @@ LOOKS: dict[str, Callable[[Core], Found | None]] = {
     "engine's disk": _room,
     "units of systemd": _units,
     "security updates": _updates,
+    "programs": programs.look,
     "logs": _logs,
     "restart": _restart,
 }
