@@ -133,6 +133,7 @@ class App:
             "set-up link": (LINK_SECONDS, self._invite),
             "status": (MINUTE, self._say_how_it_is),
             "room": (MINUTE, lambda: machine.tell_of_room(self.core)),
+            "units": (MINUTE, lambda: machine.tell_of_units(self.core)),
             "firewall": (MINUTE, self.firewall.ensure),
             "networks": (MINUTE, lambda: networks.repair(self.core)),
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),

@@ -100,7 +100,17 @@ def test_a_boot_without_the_module_of_zfs_is_told_with_its_remedy(site: Site) ->
     machine.reboot()
     site.comes_up()
     assert "zfs-dkms" in says(site, "ZFS")
-    machine.run(f"mv /root/kept/* $(dirname {MODULE}) && depmod -a && modprobe zfs")
+    machine.run(f"mv /root/kept/* $(dirname {MODULE}) && depmod -a && modprobe zfs && systemctl reset-failed")
+    is_well(site)
+
+
+def test_a_unit_that_failed_is_an_issue_until_it_is_reset(site: Site) -> None:
+    machine = site.machine
+    machine.run("systemd-run --quiet --unit=witness false")
+    told = says(site, "witness.service")
+    assert "units of systemd have failed: " in told and "journalctl -u witness.service" in told
+    assert "witness.service" in machine.attempt("origo doctor").output
+    machine.run("systemctl reset-failed witness")
     is_well(site)
 
 

@@ -161,6 +161,33 @@ def test_units_that_failed_are_named(core: Core, here: Machine) -> None:
     assert "journalctl -u smartd.service" in remedy
 
 
+def test_units_that_failed_are_an_issue_until_none_has(installed: Core, here: Machine) -> None:
+    here.says["systemctl list-units"] = (
+        "witness.service loaded failed failed false\nzed.service loaded failed failed ZED\n"
+    )
+    machine.tell_of_units(installed)
+    (issue,) = model.Issue.select()
+    assert issue.sentence == "units of systemd have failed: witness.service, zed.service"
+    assert "`journalctl -u witness.service`" in issue.remedy
+    assert "`systemctl reset-failed witness.service zed.service`" in issue.remedy
+    here.says["systemctl list-units"] = ""
+    machine.tell_of_units(installed)
+    assert model.Issue.get().ended is not None
+
+
+def test_more_failed_units_than_one_reads_are_counted(installed: Core, here: Machine) -> None:
+    here.says["systemctl list-units"] = "".join(f"u{number}.service loaded failed failed U\n" for number in range(12))
+    machine.tell_of_units(installed)
+    sentence = model.Issue.get().sentence
+    assert "u9.service and 2 more" in sentence and "u10.service" not in sentence
+
+
+def test_failed_units_of_somebody_elses_machine_are_no_issue(core: Core, here: Machine) -> None:
+    here.says["systemctl list-units"] = "witness.service loaded failed failed false\n"
+    machine.tell_of_units(core)
+    assert not model.Issue.select().exists()
+
+
 def test_updates_that_do_not_come_by_themselves_are_found(core: Core, here: Machine) -> None:
     here.says["apt-config"] = 'APT::Periodic::Unattended-Upgrade "0";\n'
     assert found(core, "security updates")[:2] == (False, "not installed by themselves")

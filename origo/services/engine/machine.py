@@ -24,6 +24,8 @@ RESTART = "/run/reboot-required"
 RESTART_ISSUE = "engine/restart"
 ROOM_ISSUE = "engine/room"
 KERNEL_ISSUE = "engine/kernel"
+UNITS_ISSUE = "engine/units"
+MOST_UNITS = 10
 
 
 def checks(core: Core) -> Iterator[tuple[str, bool, str, str]]:
@@ -78,6 +80,27 @@ def tell_of_room(core: Core) -> None:
     how = "full, and nothing is begun that takes room" if reserve.is_full(home) else "nearly full"
     sentence = f"the disk with the engine's own data is {how}: {size(free_bytes)} are left"
     issues.raise_(core.events, ROOM_ISSUE, sentence, remedy=MORE_ROOM, severity="error")
+
+
+def tell_of_units(core: Core) -> None:
+    """Say as an issue which units of systemd have failed, where the machine has no other job.
+
+    Raises OrigoError if systemd cannot be asked.
+    """
+    if not supervise.runs_us():
+        return
+    if not (failed := _failed_units(core)):
+        issues.end(core.events, UNITS_ISSUE)
+        return
+    shown, more = failed[:MOST_UNITS], len(failed) - MOST_UNITS
+    sentence = f"units of systemd have failed: {', '.join(shown)}{f' and {more} more' if more > 0 else ''}"
+    over = f"once it is mended, or needs no mending, `systemctl reset-failed {' '.join(shown)}`"
+    issues.raise_(core.events, UNITS_ISSUE, sentence, remedy=f"`journalctl -u {failed[0]}` says why; {over}")
+
+
+def _failed_units(core: Core) -> list[str]:
+    said = _said(core, "systemctl", "list-units", "--failed", "--plain", "--no-legend")
+    return [line.split()[0] for line in said.splitlines() if line.split()]
 
 
 def _said(core: Core, *argv: str) -> str:
@@ -138,8 +161,7 @@ def _room(core: Core) -> Found:
 
 
 def _units(core: Core) -> Found:
-    said = _said(core, "systemctl", "list-units", "--failed", "--plain", "--no-legend")
-    failed = [line.split()[0] for line in said.splitlines() if line.split()]
+    failed = _failed_units(core)
     sentence = f"failed: {', '.join(failed)}" if failed else "none has failed"
     return not failed, sentence, f"`journalctl -u {failed[0] if failed else 'UNIT'}` says why"
 
