@@ -3,6 +3,7 @@
 from origo.contracts.consoles import Consoles, ConsoleStream
 from origo.contracts.driver import Closing, Driver, Facts, Lack
 from origo.contracts.hypervisor import (
+    Confinement,
     DiskSpec,
     Hypervisor,
     NicSpec,
@@ -23,6 +24,7 @@ GENERATION = 1
 __all__ = [
     "GENERATION",
     "Closing",
+    "Confinement",
     "ConnectionSpec",
     "ConnectionType",
     "ConsoleStream",

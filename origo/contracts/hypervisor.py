@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from origo.contracts.driver import Driver
+from origo.contracts.driver import Driver, Lack
 
 
 class Power(StrEnum):
@@ -156,3 +156,11 @@ class Reasons(ABC):
     @abstractmethod
     def reason(self, id: str) -> str:
         """Why a server is stopped, in the words of its event; empty when it is not known. Raises NotFound."""
+
+
+class Confinement(ABC):
+    """A hypervisor's class that also inherits this one has its host hold each running server to its own files."""
+
+    @abstractmethod
+    def unconfined(self) -> Lack | None:
+        """What is missing where a running server could reach more; None if each is held. Fatal: it should be there."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from origo.contracts import (
+    Confinement,
     Consoles,
     ConsoleStream,
     Facts,
@@ -36,13 +37,14 @@ _telling = threading.RLock()
 """Held while listeners are told, and while one leaves: whoever has left is told nothing any more."""
 
 
-class FakeHypervisor(Hypervisor, Consoles, Reasons):
+class FakeHypervisor(Hypervisor, Confinement, Consoles, Reasons):
     """Option `world` (by default what `state` says) is the folder of its servers: `servers/<id>.json` what one is,
     `power/<id>` what it does, `reason/<id>` why it stopped.
 
     A file `<world>/fail/<method>` makes that method raise Unavailable with the file's text; each line of
-    `<world>/lacks` is something the host lacks; a file `<world>/deaf` makes guests ignore the power button; a file
-    `<world>/strangers/<id>` is a server that is not ours.
+    `<world>/lacks` is something the host lacks; the file `<world>/unconfined` says what is missing of confinement;
+    a file `<world>/deaf` makes guests ignore the power button; a file `<world>/strangers/<id>` is a server that is
+    not ours.
     """
 
     def __init__(self, host: Host, options: Mapping[str, str]) -> None:
@@ -53,6 +55,11 @@ class FakeHypervisor(Hypervisor, Consoles, Reasons):
         """What a test says it lacks."""
         path = self.world / "lacks"
         return [Lack(line, "remove the file") for line in path.read_text().splitlines()] if path.exists() else []
+
+    def unconfined(self) -> Lack | None:
+        """What a test says."""
+        path = self.world / "unconfined"
+        return Lack(path.read_text(), "remove the file", fatal=False) if path.exists() else None
 
     def info(self) -> Facts:
         """Like a hypervisor with backing files."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from origo.contracts import DiskSpec, Hypervisor, Power, Reasons, ServerSpec, StateEvent
+from origo.contracts import Confinement, DiskSpec, Hypervisor, Power, Reasons, ServerSpec, StateEvent
 from origo.errors import Conflict, NoRoom, NotFound, Unsupported
 
 SECONDS = 30
@@ -317,3 +317,13 @@ class HypervisorSuite:
         again = replace(spec, hardware=hardware)
         assert driver.define(again) == hardware
         assert driver.render(again) == had
+
+    def test_22_what_is_missing_of_confinement_is_said_with_its_remedy(
+        self, driver: Hypervisor, spec: ServerSpec
+    ) -> None:
+        if not isinstance(driver, Confinement):
+            return
+        driver.define(spec)
+        driver.start(spec.id)
+        said = driver.unconfined()
+        assert said == driver.unconfined() and (said is None or (said.sentence and said.remedy))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import libvirt
-from origo_plugins.hypervisor_kvm import domain_xml, failures, machine, parse
+from origo_plugins.hypervisor_kvm import confinement, domain_xml, failures, machine, parse
 from origo_plugins.hypervisor_kvm.accelerator import Accelerator
 from origo_plugins.hypervisor_kvm.console import SerialStream
 from origo_plugins.hypervisor_kvm.daemon import Daemon
@@ -14,6 +14,7 @@ from origo_plugins.hypervisor_kvm.events import Events
 
 from origo.contracts import (
     Closing,
+    Confinement,
     Consoles,
     ConsoleStream,
     Facts,
@@ -50,7 +51,7 @@ RUNNING_NOW = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CON
 Answer = TypeVar("Answer")
 
 
-class KvmHypervisor(Hypervisor, Consoles, Reasons, Services, Closing):
+class KvmHypervisor(Hypervisor, Confinement, Consoles, Reasons, Services, Closing):
     """Options: `uri` (by default qemu:///system), `state` (a folder for what was found out about this machine),
     `accelerator` (`kvm` or `emulation` instead of finding out), `daemon` (`own`: Origo runs libvirtd here)."""
 
@@ -206,6 +207,12 @@ class KvmHypervisor(Hypervisor, Consoles, Reasons, Services, Closing):
         """Hand over every change of state."""
         threading.Thread(target=self._ask_ahead, name="capabilities", daemon=True).start()
         return self._events.watch(on_event)
+
+    def unconfined(self) -> Lack | None:
+        """What is missing of AppArmor here, or which servers run without their profile."""
+        active = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
+        found = self._ask("list servers", lambda connection: connection.listAllDomains(active))
+        return confinement.lack(self.host, {one.UUIDString(): _title(one) for one in found if parse.is_ours(one)})
 
     def serial(self, id: str) -> ConsoleStream:
         """Open its serial line."""

@@ -1,5 +1,7 @@
 """The whole line on a machine: package, set-up on mirrored disks, a stack under KVM, and its page seen from outside."""
 
+import json
+
 import pytest
 
 from tests.appliance.package import answers, put_in
@@ -32,6 +34,20 @@ def test_the_cache_of_zfs_leaves_the_memory_to_guests(site: Site) -> None:
 def test_a_stack_runs_under_kvm(site: Site) -> None:
     site.hello()
     assert "type='kvm'" in site.machine.run("virsh dumpxml $(virsh list --uuid | head -1)")
+
+
+def test_its_guest_is_held_to_its_own_files_and_nothing_of_those_is_denied(site: Site) -> None:
+    machine = site.machine
+    server = machine.run("virsh list --uuid | head -1").strip()
+    process = machine.run(f"cat /run/libvirt/qemu/origo-{server}.pid").strip()
+    assert machine.run(f"cat /proc/{process}/attr/apparmor/current").strip("\0\n ") == f"libvirt-{server} (enforce)"
+    files = machine.run(f"cat /etc/apparmor.d/libvirt/libvirt-{server}.files")
+    assert '.qcow2" rwk,' in files and "/masters/" in files
+    denied = machine.run("journalctl -k -b -o cat --no-pager | grep DENIED | grep 'profile=\"libvirt-' || true")
+    assert denied == ""
+    checks = json.loads(machine.attempt("origo doctor --json").output)
+    (said,) = [one for one in checks if one["about"].startswith("confinement")]
+    assert said["sentence"] == "each server that runs is held to its own files"
 
 
 def test_its_page_is_seen_from_outside_through_the_front(site: Site) -> None:

@@ -294,6 +294,18 @@ def test_a_machine_that_is_somebody_elses_is_not_judged(installed: Core, monkeyp
     assert looked & {"firewall", *machine.LOOKS} == set()
 
 
+def test_servers_that_are_not_held_to_their_own_files_are_told_with_the_remedy(installed: Core) -> None:
+    def confinement() -> list[tuple[bool, str, str]]:
+        checks = doctor.doctor(installed, SYSTEM)["items"]
+        return [(one["ok"], one["sentence"], one["remedy"]) for one in checks if "confinement" in one["about"]]
+
+    assert confinement() == [(True, "each server that runs is held to its own files", "")]
+    world = Path(model.Node.get().options["state"])
+    world.mkdir(exist_ok=True)
+    (world / "unconfined").write_text("AppArmor is off")
+    assert confinement() == [(True, "AppArmor is off", "remove the file")]
+
+
 def test_a_firewall_that_somebody_took_away_is_told(installed: Core, here: Machine) -> None:
     here.says["nft"] = "table inet origo_firewall {\n}\n"
     remedy = "it is made again within a minute; if not, `journalctl -u origo` says why"

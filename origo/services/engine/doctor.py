@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from origo import supervise
-from origo.contracts import Driver
+from origo.contracts import Confinement, Driver, Lack
 from origo.errors import OrigoError
 from origo.model import Node, Pool
 from origo.operations.core import Core
@@ -30,12 +30,30 @@ def doctor(core: Core, actor: Actor) -> dict[str, Any]:
         checks.append(_check(f"service {name}", state.running, state.sentence))
     checks += [*certificates.checks(core), *_firewall(core)]
     if supervise.runs_us():
+        for node in Node.select():
+            checks += _confinement(core, node)
         checks += [_check(*found) for found in machine.checks(core)]
     return {"items": checks}
 
 
 def _check(about: str, ok: bool, sentence: str, remedy: str = "") -> dict[str, Any]:
     return {"about": about, "ok": ok, "sentence": sentence or "it is well", "remedy": "" if ok else remedy}
+
+
+def _lack(about: str, lack: Lack) -> dict[str, Any]:
+    return {"about": about, "ok": not lack.fatal, "sentence": lack.sentence, "remedy": lack.remedy}
+
+
+def _confinement(core: Core, node: Node) -> list[dict[str, Any]]:
+    about = f"confinement on node {node.name}"
+    try:
+        driver = nodes.hypervisor(core, node)
+        if not isinstance(driver, Confinement):
+            return []
+        lack = driver.unconfined()
+    except OrigoError as error:
+        return [{"about": about, "ok": False, "sentence": error.message, "remedy": error.hint}]
+    return [_lack(about, lack) if lack else _check(about, True, "each server that runs is held to its own files")]
 
 
 def _firewall(core: Core) -> list[dict[str, Any]]:
@@ -57,6 +75,6 @@ def _driver_checks(about: str, find: Callable[[], Driver]) -> list[dict[str, Any
         facts = dataclasses.asdict(driver.info()) if not any(lack.fatal for lack in lacks) else {}
     except OrigoError as error:
         return [{"about": about, "ok": False, "sentence": error.message, "remedy": error.hint}]
-    found = [{"about": about, "ok": not lack.fatal, "sentence": lack.sentence, "remedy": lack.remedy} for lack in lacks]
+    found = [_lack(about, lack) for lack in lacks]
     notes = "; ".join(facts.get("notes", {}).values())
     return found or [{"about": about, "ok": True, "sentence": notes or facts.get("title", ""), "remedy": ""}]

@@ -18,7 +18,7 @@ from pathlib import Path
 import kvm_lab
 import pytest
 from kvm_lab import Lab, virsh
-from origo_plugins.hypervisor_kvm import accelerator, domain_xml
+from origo_plugins.hypervisor_kvm import accelerator, confinement, domain_xml
 from origo_plugins.hypervisor_kvm.driver import KvmHypervisor
 
 from origo.contracts import DiskSpec, Hypervisor, NicSpec, Power, ServerSpec, StateEvent
@@ -202,6 +202,14 @@ class TestKvmItself(Real):
         assert f'type="{"kvm" if facts.accelerated else "qemu"}"' in driver.render(spec)
         assert [lack.sentence for lack in driver.check()] == ([] if facts.accelerated else [said])
         assert said in (lab.folder / "state" / "accelerator.json").read_text()
+
+    def test_the_process_of_a_server_is_found_where_its_confinement_is_looked_at(
+        self, driver: KvmHypervisor, spec: ServerSpec
+    ) -> None:
+        driver.define(spec)
+        driver.start(spec.id)
+        number = Path(confinement.PROCESSES, f"origo-{spec.id}.pid").read_text().strip()
+        assert f"-uuid\0{spec.id}\0" in Path(f"/proc/{number}/cmdline").read_text()
 
     def test_the_trial_guest_proves_that_it_ran(self, lab: Lab) -> None:
         image = accelerator.write_image(LocalHost(), str(lab.folder))
