@@ -139,8 +139,13 @@ def adopt(path: Path) -> bool:
 
 
 def _move(source: Path, target: Path) -> Path:
+    """Move what is replaced; an empty folder that a start has made in the place of one that went before is dropped."""
     target.mkdir(mode=0o700, exist_ok=True)
     for name in REPLACED:
-        if (source / name).exists():
+        if not (source / name).exists():
+            continue
+        if (target / name).is_dir() and not any((source / name).iterdir()):
+            (source / name).rmdir()
+        else:
             (source / name).rename(target / name)
     return target
