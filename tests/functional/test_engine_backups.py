@@ -1,5 +1,6 @@
 """The engine outlives its disk: its backups lie in its pools, and one of them and a key make the same engine again."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from origo import __main__, home, model
+from origo.api.route import Page
 from origo.errors import BadInput, Conflict, Forbidden
 from origo.operations.core import Core
 from origo.services import engine, pools
@@ -84,12 +86,53 @@ def test_no_secret_of_the_engine_is_readable_in_a_backup(core: Core, key: str) -
 def test_every_night_each_pool_gets_one_and_only_the_newest_stay(core: Core, key: str) -> None:
     for night in range(copying.KEPT + 3):
         back_up(core, 1.7e9 + night * backups.DAY)
-    assert len(stored(core)) == copying.KEPT and stored(core)[-1].startswith("20231117")
+    assert len(stored(core)) == copying.KEPT and "-20231117-" in stored(core)[-1]
     backups.nightly(core)
     assert core.operations.wait(model.OperationRow.select().order_by(model.OperationRow.id.desc()).get().id, 20)
     newest = stored(core)[0]
     backups.nightly(core)
     assert stored(core)[0] == newest, "one a day is enough"
+
+
+def done(core: Core) -> Any:
+    """The newest operation, once it is over."""
+    newest = model.OperationRow.select().order_by(model.OperationRow.id.desc()).get()
+    return core.operations.wait(newest.id, 20)
+
+
+def test_the_newest_is_the_one_that_was_written_last_whatever_the_clock_said(core: Core, key: str) -> None:
+    for night in range(copying.KEPT):
+        back_up(core, 1.7e9 + night * backups.DAY)
+    ahead, right = back_up(core, 1.9e9), back_up(core, 1.75e9)
+    assert stored(core)[:2] == [right, ahead] and len(stored(core)) == copying.KEPT
+    query = Page(q="", limit=100, cursor="")
+    assert [one["name"] for one in backups.list_(core, SYSTEM, query)["items"]] == stored(core)
+
+
+@pytest.mark.parametrize("hours", [30, 5, -30], ids=["far ahead", "ahead", "behind"])
+def test_after_the_clock_was_wrong_one_backup_is_due_and_no_more(core: Core, key: str, hours: int) -> None:
+    wrong = back_up(core, time.time() + hours * 3600)
+    for _ in range(2):
+        backups.nightly(core)
+        assert done(core).status == "done"
+    assert len(stored(core)) == 2 and stored(core)[1] == wrong
+
+
+def test_a_database_that_went_back_writes_newer_ones_than_all_that_are_there(core: Core, key: str) -> None:
+    first, second = back_up(core), back_up(core)
+    args = {"pool": 0, "name": first, "lost": None, "key": core.secrets.seal(key)}
+    kinds.run(core, copying.RestoreEngine(), **args)
+    again = restarted(core)
+    again.operations.start()
+    third = back_up(again, 1.7e9)
+    again.operations.stop()
+    assert stored(again) == [third, second, first]
+
+
+def test_two_backups_that_are_asked_for_at_once_have_an_order(core: Core, key: str) -> None:
+    core.operations.stop()
+    asked = [core.operations.submit(copying.BackUpEngine(), {"pool": 0, "begun": 1.8e9}, by=SYSTEM.id) for _ in "12"]
+    assert len({row.data["name"].split("-")[0] for row in asked}) == 2
 
 
 def test_an_engine_goes_back_to_what_it_was(

@@ -68,7 +68,7 @@ def nightly(core: Core) -> None:
         return
     for pool in Pool.select().where(Pool.state == "ready"):
         newest = next(iter(_names(core, pool)), "")
-        if not newest or abs(time.time() - copying.written(newest)) > DAY:
+        if not newest or not 0 <= time.time() - copying.written(newest) <= DAY:
             core.operations.submit(BackUpEngine(), {"pool": pool.id, "begun": time.time()}, by=SYSTEM.id)
 
 

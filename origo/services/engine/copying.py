@@ -11,7 +11,7 @@ from pathlib import Path
 from origo import config, home, model
 from origo.contracts import Place, PoolSpec, Storage, Takeover
 from origo.errors import BadInput, Conflict, NotFound, OrigoError
-from origo.model import EngineRow, Pool
+from origo.model import EngineRow, OperationRow, Pool
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
 from origo.secrets import recovery
@@ -19,13 +19,13 @@ from origo.services import pools
 from origo.services.pools.operations import described, where
 
 AREA = "engine"
-PATTERN = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}\.backup")
+PATTERN = re.compile(r"[0-9]{8}-[0-9]{8}-[0-9]{6}-[0-9a-f]{8}\.backup")
+"""A backup's name: its number, which orders them whatever the clock said, and when it was begun, in universal time."""
 KEPT = 14
 """How many backups of the engine stay in a pool."""
 MOST_BYTES = 1 << 30
 DATABASE = "origo.db"
-TIME, TIME_LENGTH = "%Y%m%d-%H%M%S", 15
-"""How a backup's name begins, in universal time."""
+TIME = "%Y%m%d-%H%M%S"
 
 
 def names(driver: Storage, pool: PoolSpec) -> list[str]:
@@ -33,9 +33,14 @@ def names(driver: Storage, pool: PoolSpec) -> list[str]:
     return sorted((name for name in driver.list(pool, AREA) if PATTERN.fullmatch(name)), reverse=True)
 
 
+def number(name: str) -> int:
+    """The number in that name: a later backup of the same engine has a higher one, in whatever pool."""
+    return int(name.split("-")[0])
+
+
 def written(name: str) -> float:
     """When the backup of that name was begun, in seconds since 1970."""
-    return float(calendar.timegm(time.strptime(name[:TIME_LENGTH], TIME)))
+    return float(calendar.timegm(time.strptime("-".join(name.split("-")[1:3]), TIME)))
 
 
 def pack(core: Core) -> bytes:
@@ -116,6 +121,11 @@ class BackUpEngine(Operation):
     kind = "engine.backup"
     targets = "engine"
 
+    def look(self, ctx: Context) -> None:
+        pool = pools.find(ctx.args["pool"])
+        there = names(pools.driver(ctx.core, pool), pools.spec(pool)) if pool.state == "ready" else []
+        ctx.data["highest"] = number(there[0]) if there else 0
+
     def prepare(self, ctx: Context) -> None:
         pool, public = pools.find(ctx.args["pool"]), EngineRow.get().recovery
         if not public:
@@ -124,9 +134,15 @@ class BackUpEngine(Operation):
             )
         if pool.state != "ready":
             raise Conflict(f"cannot back the engine up: pool {pool.name} is {pool.state}")
-        ctx.data |= {"pool": described(pool), "recovery": public}
         begun = time.strftime(TIME, time.gmtime(ctx.args["begun"]))
-        ctx.data["name"] = f"{begun}-{model.new_id()[:8]}.backup"
+        ctx.data |= {"pool": described(pool), "recovery": public}
+        ctx.data["name"] = f"{self._next(ctx):08}-{begun}-{model.new_id()[:8]}.backup"
+
+    def _next(self, ctx: Context) -> int:
+        """A number above all that were chosen, and all in the pool: a database that went back knows less than that."""
+        rows = OperationRow.select().where(OperationRow.kind == self.kind).order_by(OperationRow.id.desc())
+        there, last = int(ctx.data.pop("highest")), rows.first()
+        return max(there, number(last.data["name"]) if last else 0) + 1
 
     def target(self, ctx: Context) -> str:
         return str(EngineRow.get().id)
