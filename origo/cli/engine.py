@@ -6,7 +6,7 @@ import click
 
 from origo import client
 from origo.cli import certificates, output
-from origo.errors import Unavailable
+from origo.errors import OrigoError, Unavailable
 
 
 @click.group(name="engine")
@@ -40,9 +40,21 @@ def recovery_key() -> None:
 def backup(pool: str | None, plan: bool, json_: bool) -> None:
     """Write a backup of the engine itself: database, keys, settings. This is also done every night."""
     here = client.connect()
-    for one in [pool] if pool else [str(found["id"]) for found in here.items("/pools")]:
-        answer = here.post("/engine/backups", {"pool": one}, plan=plan)
-        output.change(answer, json_=json_, plan=plan, name=one)
+    failed = False
+    for one in [pool] if pool else [str(found["name"]) for found in here.items("/pools")]:
+        if plan and not json_:
+            output.line(f"into pool {one}:")
+        try:
+            answer = here.post("/engine/backups", {"pool": one}, plan=plan)
+            well = output.came_to(answer, json_=json_, plan=plan, where=f" into pool {one}")
+        except OrigoError as error:
+            output.say_error(error.message, error.hint)
+            well = False
+        if not well:
+            failed = True
+            output.line(f"the engine is not backed up into pool {one}", err=True)
+    if failed:
+        raise SystemExit(1)
 
 
 @engine.command("list-backups")

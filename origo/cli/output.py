@@ -70,18 +70,25 @@ def change(answer: Mapping[str, Any], *, json_: bool, plan: bool, name: str = ""
 
     `name` is what a person called the thing. Ends with status 1 when the operation failed.
     """
+    if not came_to(answer, json_=json_, plan=plan, name=name):
+        raise SystemExit(1)
+
+
+def came_to(answer: Mapping[str, Any], *, json_: bool, plan: bool, name: str = "", where: str = "") -> bool:
+    """Do the same, and return whether it did not fail; `where` is put at the end of the line."""
     if plan:
         _show_plan(answer, json_=json_)
-        return
+        return True
     operation = follow(answer, quiet=json_)
     if json_:
         document(operation)
     if operation["status"] != "done":
         error = operation["error"] or {"message": f"cannot finish: the operation is {operation['status']}", "hint": ""}
         say_error(error["message"], error["hint"])
-        raise SystemExit(1)
+        return False
     if not json_:
-        line(outcomes.say(operation, name))
+        line(f"{outcomes.say(operation, name)}{where}")
+    return True
 
 
 def follow(operation: Mapping[str, Any], *, quiet: bool = False) -> Mapping[str, Any]:

@@ -10,11 +10,14 @@ from click.testing import CliRunner, Result
 
 from origo import __main__, home, model
 from origo.api.route import Page
-from origo.errors import BadInput, Conflict, Forbidden
+from origo.contracts import PoolSpec
+from origo.errors import BadInput, Conflict, Forbidden, Unavailable
+from origo.operations.base import Context
 from origo.operations.core import Core
 from origo.services import engine, pools
 from origo.services.access import SYSTEM, Actor
-from origo.services.engine import backups, copying
+from origo.services.engine import backups, copying, doctor
+from origo.services.pools.operations import CreatePool
 from tests.functional import kinds
 from tests.functional.api_world import World
 from tests.functional.watching import open_issues
@@ -133,6 +136,110 @@ def test_two_backups_that_are_asked_for_at_once_have_an_order(core: Core, key: s
     core.operations.stop()
     asked = [core.operations.submit(copying.BackUpEngine(), {"pool": 0, "begun": 1.8e9}, by=SYSTEM.id) for _ in "12"]
     assert len({row.data["name"].split("-")[0] for row in asked}) == 2
+
+
+@pytest.fixture
+def cellar(core: Core) -> PoolSpec:
+    """A second pool."""
+    kinds.run(core, CreatePool(), name="cellar", driver="files", path="", options={})
+    return pools.spec(pools.find("cellar"))
+
+
+@pytest.fixture
+def unwritable(core: Core, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No backup can be written as long as this is not undone."""
+
+    def refuse(step: copying.WriteBackup, ctx: Context) -> None:
+        raise Unavailable("cannot write: the disk is broken")
+
+    monkeypatch.setattr(copying.WriteBackup, "do", refuse)
+    return monkeypatch
+
+
+def named(days: float) -> str:
+    """How a backup is called that was written so many days ago."""
+    return f"00000001-{time.strftime(copying.TIME, time.gmtime(time.time() - days * backups.DAY))}-0123abcd.backup"
+
+
+def said_of_backups(core: Core) -> list[tuple[bool, str, str]]:
+    checks = doctor.doctor(core, SYSTEM)["items"]
+    return [(one["ok"], one["about"], one["sentence"]) for one in checks if "backup" in one["about"]]
+
+
+def test_a_pool_that_cannot_be_read_keeps_no_other_from_its_backup_and_is_told(
+    core: Core, key: str, cellar: PoolSpec
+) -> None:
+    first = Path(pools.find(0).path)
+    first.rename(first.with_name("away"))
+    backups.nightly(core)
+    done(core)
+    assert len(copying.names(pools.driver(core, pools.find(1)), cellar)) == 1
+    (told,) = open_issues()
+    assert told.startswith("the engine is not backed up into pool default: ")
+    query = Page(q="", limit=100, cursor="")
+    assert [one["pool"] for one in backups.list_(core, SYSTEM, query)["items"]] == ["cellar"]
+    first.with_name("away").rename(first)
+    backups.nightly(core)
+    assert open_issues() == [] and done(core).status == "done" and len(stored(core)) == 1
+
+
+def test_backups_that_fail_for_two_days_are_told_until_one_is_written(
+    core: Core, key: str, unwritable: pytest.MonkeyPatch
+) -> None:
+    Path(pools.find(0).path, "engine", named(1.5)).touch()
+    for _ in range(2):
+        backups.nightly(core)
+        assert done(core).status == "undone"
+    assert open_issues() == [] and [ok for ok, *_ in said_of_backups(core)] == [True]
+    old = Path(pools.find(0).path, "engine", stored(core)[0])
+    old.rename(old.with_name(named(3.5)))
+    backups.nightly(core)
+    assert open_issues() == ["the engine is not backed up into pool default: cannot write: the disk is broken"]
+    assert said_of_backups(core) == [(False, "backup of the engine in pool default", "the newest is 3 days old")]
+    done(core)
+    unwritable.undo()
+    for _ in range(2):
+        backups.nightly(core)
+        assert done(core).status == "done"
+    assert open_issues() == []
+    age = "the newest is less than an hour old"
+    assert said_of_backups(core) == [(True, "backup of the engine in pool default", age)]
+
+
+def test_a_machine_that_was_off_for_a_week_is_not_told_of_a_failure(core: Core, key: str) -> None:
+    back_up(core, time.time() - 7 * backups.DAY)
+    backups.nightly(core)
+    assert open_issues() == []
+
+
+def test_what_still_waits_is_not_asked_for_again(core: Core, key: str) -> None:
+    core.operations.stop()
+    for _ in range(3):
+        backups.nightly(core)
+    assert model.OperationRow.select().where(model.OperationRow.kind == "engine.backup").count() == 1
+
+
+def test_the_doctor_tells_of_a_key_that_is_missing_and_of_a_first_backup_that_is_due(core: Core) -> None:
+    assert said_of_backups(core) == []
+    core.config = core.config.changed({"setup": True})
+    model.EngineRow.update(set_up=1.0).execute()
+    assert said_of_backups(core) == [(False, "backups of the engine", "there is no recovery key")]
+    backups.new_key(core, SYSTEM)
+    assert said_of_backups(core) == [(True, "backup of the engine in pool default", "there is none yet")]
+
+
+def test_the_command_goes_on_after_a_pool_that_fails_and_names_each(
+    core: Core, key: str, cellar: PoolSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.Pool.update(state="missing").where(model.Pool.id == 0).execute()
+    result = origo(core, monkeypatch, "engine", "backup")
+    assert result.stdout == "engine origo is backed up into pool cellar\n", (result.output, result.exception)
+    assert result.exit_code == 1
+    assert "pool default is missing" in result.stderr
+    well = origo(core, monkeypatch, "engine", "backup", "--pool", "cellar")
+    assert well.exit_code == 0 and well.stderr == ""
+    planned = origo(core, monkeypatch, "engine", "backup", "--pool", "cellar", "--plan")
+    assert planned.stdout.startswith("into pool cellar:\n1. write the backup")
 
 
 def test_an_engine_goes_back_to_what_it_was(

@@ -12,7 +12,7 @@ from origo.model import Node, Pool
 from origo.operations.core import Core
 from origo.services import access, networks, nodes, pools
 from origo.services.access import Actor
-from origo.services.engine import certificates, firewall, machine
+from origo.services.engine import backups, certificates, firewall, machine
 
 
 def doctor(core: Core, actor: Actor) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def doctor(core: Core, actor: Actor) -> dict[str, Any]:
     for name, state in core.supervisor.states().items():
         checks.append(_check(f"service {name}", state.running, state.sentence))
     checks += [*certificates.checks(core), *_firewall(core)]
+    checks += [_check(*found) for found in backups.checks(core)]
     if supervise.runs_us():
         for node in Node.select():
             checks += _confinement(core, node)
