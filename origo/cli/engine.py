@@ -96,7 +96,10 @@ def restore(name: str, pool: str, key_file: TextIO | None, plan: bool, json_: bo
 @output.planned
 @output.as_json
 def recover(options: tuple[str, ...], key_file: TextIO | None, plan: bool, json_: bool, **pool: str | int) -> None:
-    """Let this new engine be one that was lost, by the newest backup in a pool of it."""
+    """Let this new engine be one that was lost, by a pool of it.
+
+    The newest backup in that one, and in the others that it had, as far as they are connected, is taken.
+    """
     body = {**pool, "options": output.pairs(options), "key": _recovery_key(key_file)}
     output.change(client.connect().post("/engine/recover", body, plan=plan), json_=json_, plan=plan)
 

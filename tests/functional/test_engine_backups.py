@@ -297,6 +297,27 @@ def test_a_lost_engine_is_there_again_on_a_new_disk(
         assert not engine.awaits_setup(again)
 
 
+@pytest.mark.parametrize("cellar_is", ["there", "not connected", "of another key"])
+def test_an_engine_is_recovered_by_the_newest_backup_of_all_its_pools_that_can_be_read(
+    core: Core, key: str, cellar: PoolSpec, tmp_path: Path, cellar_is: str
+) -> None:
+    back_up(core)
+    model.Image.update(name="renamed").where(model.Image.name == "web").execute()
+    if cellar_is == "of another key":
+        backups.new_key(core, SYSTEM)
+    kinds.run(core, copying.BackUpEngine(), pool=1, begun=1.7e9)
+    first = pools.find(0).path
+    core.operations.stop()
+    model.database.close()
+    if cellar_is == "not connected":
+        Path(cellar.path).rename(tmp_path / "away")
+    with kinds.running(tmp_path / "new", kinds_without_a_pool) as new:
+        lost = {"id": 0, "driver": "files", "path": first, "options": {}, "take": False}
+        kinds.run(new, copying.RestoreEngine(), pool=0, name="", lost=lost, key=new.secrets.seal(key))
+        restarted(new)
+        assert ("renamed" in rows()) == (cellar_is == "there")
+
+
 def kinds_without_a_pool(core: Core) -> None:
     pool = pools.find(0)
     pools.driver(core, pool).destroy(pools.spec(pool))

@@ -63,7 +63,7 @@ def restore(core: Core, actor: Actor, body: Any) -> Any:
 
 
 def recover(core: Core, actor: Actor, body: Any) -> Any:
-    """Let this new engine be the one whose pool is named, by the newest backup in it."""
+    """Let this new engine be the one whose pool is named, by the newest backup in its pools."""
     access.require(actor, "engine.manage")
     access.only_here(actor)
     return _restore(core, actor, {"pool": 0, "name": "", "lost": body.model_dump(exclude={"key"})}, body.key)

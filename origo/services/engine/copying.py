@@ -163,11 +163,7 @@ class OpenPool(Step):
         return [f"pool {ctx.data['pool']['id']} at {ctx.data['pool']['path']}"]
 
     def do(self, ctx: Context) -> None:
-        driver, pool = where(ctx)
-        if ctx.args["lost"]["take"] and isinstance(driver, Takeover):
-            driver.take(pool)
-        else:
-            driver.open(pool)
+        _open(ctx, *where(ctx))
 
     def undo(self, ctx: Context) -> None:
         """It stays open: nothing in it was changed."""
@@ -179,17 +175,21 @@ class StageBackup(Step):
     name = "lay out the backup"
 
     def plan(self, ctx: Context) -> list[str]:
-        return [f"folder {ctx.core.config.path(home.STAGED)}", "the engine starts anew; servers run on"]
+        others = ["the other pools that it had, where they are: the newest backup of all is taken"]
+        return [
+            *(others if ctx.args["lost"] else []),
+            f"folder {ctx.core.config.path(home.STAGED)}",
+            "the engine starts anew; servers run on",
+        ]
 
     def do(self, ctx: Context) -> None:
         driver, pool = where(ctx)
         name = ctx.args["name"] or next(iter(names(driver, pool)), "")
         if not name:
             raise NotFound(f"cannot find a backup of an engine in pool {pool.name}")
-        sealed = ctx.core.local.read(driver.place(pool, Place(AREA, name)), limit=MOST_BYTES)
-        files = unpack(recovery.decrypt(ctx.core.secrets.unseal(ctx.args["key"]), sealed))
-        if ctx.args["lost"] and ctx.args["lost"]["take"]:
-            _take_others(ctx, files[DATABASE])
+        files = _read(ctx, driver, pool, name)
+        if ctx.args["lost"]:
+            name, files = _newest_of_all(ctx, name, files)
         home.stage(ctx.core.config.home, files)
         ctx.log(f"the backup {name} takes the place of what is here")
 
@@ -198,7 +198,7 @@ class StageBackup(Step):
 
 
 class RestoreEngine(Operation):
-    """The engine is what a backup says: one of its own pools' (`pool`), or of a pool of a lost engine (`lost`)."""
+    """The engine is what a backup says: one in a pool of its own (`pool`), or the newest of a lost engine (`lost`)."""
 
     kind = "engine.restore"
     targets = "engine"
@@ -227,16 +227,39 @@ class RestoreEngine(Operation):
         return [*([OpenPool()] if ctx.args["lost"] else []), StageBackup()]
 
 
-def _take_others(ctx: Context, database: bytes) -> None:
-    """Take what further pools the lost engine had; one that is not there, or is in use, is told by the engine later."""
-    for id, name, path, kind, text in model.dumped(database, Pool, "id", "name", "path", "driver", "options"):
-        options = json.loads(text)
+def _newest_of_all(ctx: Context, name: str, files: dict[str, bytes]) -> tuple[str, dict[str, bytes]]:
+    """That backup, or a newer one of another pool that the lost engine had.
+
+    Each pool is opened or taken; one that is not there, or in use, is told by the engine later.
+    """
+    seen = {ctx.args["lost"]["id"]}
+    columns = ("id", "name", "path", "driver", "options")
+    while others := [row for row in model.dumped(files[DATABASE], Pool, *columns) if row[0] not in seen]:
+        id, called, path, kind, text = others[0]
+        seen.add(id)
+        pool = PoolSpec(id, called, path, json.loads(text))
         try:
-            driver = ctx.core.drivers.storage(kind, ctx.core.local, options)
-            if isinstance(driver, Takeover) and id != ctx.args["lost"]["id"]:
-                driver.take(PoolSpec(id, name, path, options))
+            driver = ctx.core.drivers.storage(kind, ctx.core.local, pool.options)
+            _open(ctx, driver, pool)
+            newest = next(iter(names(driver, pool)), "")
+            if newest and number(newest) > number(name):
+                files = _read(ctx, driver, pool, newest)
+                name = newest
         except OrigoError as error:
             ctx.log(error.message)
+    return name, files
+
+
+def _open(ctx: Context, driver: Storage, pool: PoolSpec) -> None:
+    if ctx.args["lost"]["take"] and isinstance(driver, Takeover):
+        driver.take(pool)
+    else:
+        driver.open(pool)
+
+
+def _read(ctx: Context, driver: Storage, pool: PoolSpec, name: str) -> dict[str, bytes]:
+    sealed = ctx.core.local.read(driver.place(pool, Place(AREA, name)), limit=MOST_BYTES)
+    return unpack(recovery.decrypt(ctx.core.secrets.unseal(ctx.args["key"]), sealed))
 
 
 def _path(ctx: Context, name: str) -> str:
