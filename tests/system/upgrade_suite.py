@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import sysconfig
@@ -104,12 +105,12 @@ def issues() -> list[str]:
     return [one["sentence"] for one in json.loads(origo("issues", "list", "--json"))]
 
 
-def told(version: str, why: str) -> bool:
+def told(version: str, why: str, former: str = "1") -> bool:
     """Whether the former program runs again, and says so."""
     if (PROGRAM / "current").readlink() != Path("former") or (HOME / "upgrade/from").exists():
         return False
     with contextlib.suppress(AssertionError):
-        begin = f"Origo {version} does not run, and 1 does again: "
+        begin = f"Origo {version} does not run, and {former} does again: "
         return any(one.startswith(begin) and why in one for one in issues())
     return False
 
@@ -166,6 +167,33 @@ def test_what_ends_later_is_started_again_and_nothing_goes_back() -> None:
         systemctl("kill", "--kill-whom=main", "--signal=KILL", "origo")
         wait_until(lambda run=run: shown("origo", "InvocationID") != run and settled())
     assert str((PROGRAM / "current").readlink()) == "venv"
+
+
+def proven() -> bool:
+    return settled() and not (HOME / "upgrade/from").exists()
+
+
+def test_an_older_version_runs_on_a_database_that_was_not_changed(server: str) -> None:
+    before = engine()
+    install("2.9")
+    wait_until(settled)
+    assert str((PROGRAM / "current").readlink()) == "venv" and engine() == before
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
+
+
+def test_an_older_version_makes_room_for_the_newer_one_that_changed_the_database(server: str) -> None:
+    before = engine()
+    install("4", DATABASE, CHANGED)
+    wait_until(proven)
+    replaced = sorted(HOME.glob("replaced-*"))
+    with contextlib.closing(sqlite3.connect(HOME / "origo.db")) as database, database:
+        database.execute("INSERT INTO second VALUES (7)")
+    assert "takes its place again by itself" in install("3.9")
+    wait_until(lambda: told("3.9", "newer version of Origo", "4"), 100)
+    with contextlib.closing(sqlite3.connect(HOME / "origo.db")) as database:
+        assert database.execute("SELECT id FROM second").fetchall() == [(7,)], "what was written since is there"
+    assert engine() == before and sorted(HOME.glob("replaced-*")) == replaced
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
 
 
 def test_removing_the_package_leaves_nothing_of_any_version(server: str) -> None:

@@ -23,7 +23,8 @@ def look(core: Core) -> None:
     newer, former, result = failed.read_text().splitlines()
     log = failed.with_name("log")
     said = log.read_text(errors="replace").split("\n") if log.exists() else []
-    last = next((line.strip() for line in reversed(said) if line.strip()), "it ended")
+    reasons = [line.strip() for line in said if line.strip() and not line.startswith(" ")]  # a hint is indented
+    last = reasons[-1] if reasons else "it ended"
     sentence = f"Origo {newer} does not run, and {former} does again: {WHY.get(result) or last[:LONGEST]}"
     remedy = f"{log} has its words; install a later version when there is one, as ever"
     issues.raise_(core.events, ISSUE, sentence, remedy=remedy, severity="error")
