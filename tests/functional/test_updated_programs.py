@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,21 @@ def program(tmp_path: Path) -> Path:
     return Path(shutil.copy("/bin/sleep", tmp_path / "usr" / "doze"))
 
 
+def started(core: Core, *argv: str) -> int:
+    """Let the program `one` run, and wait until that is what its process, or one below it, really does; its number."""
+    core.supervisor.ensure(ServiceSpec("one", argv))
+    pid = core.supervisor.states()["one"].pid
+    deadline = time.monotonic() + 20
+    while "/usr/doze" not in "".join(Path(f"/proc/{one}/maps").read_text() for one in (pid, *children(pid))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return pid
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def replace(program: Path) -> None:
     """Do what dpkg does at an update."""
     fresh = Path(shutil.copy(program, f"{program}.dpkg-new"))
@@ -88,8 +104,7 @@ def open_issues() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("below", [False, True])
 def test_a_program_that_an_update_replaced_is_started_anew(core: Core, program: Path, below: bool) -> None:
     argv = ("sh", "-c", f"{program} 300; :") if below else (str(program), "300")
-    core.supervisor.ensure(ServiceSpec("one", argv))
-    before = core.supervisor.states()["one"].pid
+    before = started(core, *argv)
     programs.renew(core)
     assert core.supervisor.states()["one"].pid == before and programs.look(core)[0]
     replace(program)
@@ -108,7 +123,7 @@ def test_one_that_does_not_start_any_more_is_an_issue_of_its_own(
     def refuse(name: str) -> None:
         raise Unavailable(f"cannot start {name}: it ended at once")
 
-    core.supervisor.ensure(ServiceSpec("one", (str(program), "300")))
+    started(core, str(program), "300")
     replace(program)
     monkeypatch.setattr(core.supervisor, "restart", refuse)
     programs.renew(core)
@@ -140,8 +155,7 @@ def test_a_libvirt_that_does_not_run_is_no_trouble_here(core: Core, here: Machin
 def test_the_programs_of_somebody_elses_machine_are_left_alone(
     core: Core, program: Path, here: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    core.supervisor.ensure(ServiceSpec("one", (str(program), "300")))
-    before = core.supervisor.states()["one"].pid
+    before = started(core, str(program), "300")
     replace(program)
     here.gone = {os.getpid()}
     monkeypatch.setattr(supervise, "runs_us", lambda: False)
