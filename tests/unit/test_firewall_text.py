@@ -36,3 +36,28 @@ def test_what_is_no_port_is_refused_with_a_sentence(wrong: str, tmp_path: Path) 
 def test_a_node_that_may_mount_pools_comes_in_by_any_side_but_only_to_them() -> None:
     text = firewall.render([firewall.Opened("tcp", firewall.NFS, "192.0.2.7", everywhere=True)], "eth0")
     assert "        ip saddr 192.0.2.7 tcp dport 2049 accept\n" in text
+
+
+SSHD = """\
+port 22
+addressfamily any
+listenaddress 0.0.0.0:2222
+listenaddress [::1]:2223
+listenaddress [fe80::1%lo]:2224
+listenaddress 192.0.2.1:2225 rdomain blue
+usepam yes
+"""
+SOCKET = "Listen=[::]:2022 (Stream)\nListen=192.0.2.1:2023 (Stream)\nListen=/run/ssh.sock (Stream)\nActiveState={}\n"
+
+
+def test_ssh_is_let_in_wherever_its_server_listens() -> None:
+    assert firewall.ssh_ports(SSHD, SOCKET.format("inactive")) == [22, 2222, 2223, 2224, 2225]
+
+
+def test_ssh_is_let_in_where_systemd_listens_for_it() -> None:
+    assert firewall.ssh_ports("port 22\nlistenaddress [::]:22\n", SOCKET.format("active")) == [22, 2022, 2023]
+    assert firewall.ssh_ports("", SOCKET.format("active")) == [2022, 2023]
+
+
+def test_ssh_is_let_in_at_its_own_port_where_nothing_says_another() -> None:
+    assert firewall.ssh_ports("", "") == [22]

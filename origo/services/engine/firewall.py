@@ -21,6 +21,8 @@ from origo.services import issues
 TABLE = ("inet", "origo_firewall")
 LIST = ("nft", "--stateless", "list", "table", *TABLE)
 SSH = 22
+SERVER = ("sshd", "-T")
+SOCKET = ("systemctl", "show", "--property=ActiveState,Listen", "ssh.socket")
 NFS = "2049"
 LOST = "engine/firewall-interface"
 
@@ -83,7 +85,8 @@ def render(opened: Iterable[Opened], interface: str) -> str:
 
 def wanted(core: Core) -> str:
     """What this engine's firewall is to be: ssh, the front, what the setting opens, and pools for their nodes."""
-    tcp = [*_ssh_ports(core.local), core.config["https_port"], core.config["http_port"]]
+    ssh = ssh_ports(_said(core.local, SERVER), _said(core.local, SOCKET))
+    tcp = [*ssh, core.config["https_port"], core.config["http_port"]]
     nodes = sorted({address for pool in Pool.select(Pool.exported) for address in pool.exported})
     opened = (*(Opened("tcp", str(port)) for port in tcp), *parse(core.config["firewall_open"]))
     opened += tuple(Opened("tcp", NFS, address, everywhere=True) for address in nodes)
@@ -140,9 +143,17 @@ def _side(core: Core) -> str:
     return ""
 
 
-def _ssh_ports(host: Host) -> list[int]:
-    """Where this machine's ssh server listens."""
+def ssh_ports(server: str, socket: str) -> list[int]:
+    """Where ssh listens, by what `sshd -T` says of itself and systemd of the socket that may stand before it."""
+    said = re.findall(r"^port ([0-9]+)$|^listenaddress \S+:([0-9]+)(?: |$)", server, re.MULTILINE)
+    ports = {port or listens for port, listens in said}
+    if "ActiveState=active" in socket.splitlines():
+        ports |= set(re.findall(r"^Listen=\S*:([0-9]+) \(Stream\)$", socket, re.MULTILINE))
+    return sorted(int(port) for port in ports) or [SSH]
+
+
+def _said(host: Host, argv: Iterable[str]) -> str:
+    """What that prints; nothing where there is no such program."""
     with contextlib.suppress(OrigoError):
-        said = host.run(["sshd", "-T"], check=False).text
-        return [int(port) for port in re.findall(r"^port ([0-9]+)$", said, re.MULTILINE)] or [SSH]
-    return [SSH]
+        return host.run(list(argv), check=False, timeout=20).text
+    return ""
