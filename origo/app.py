@@ -102,6 +102,7 @@ class App:
 
     def _settle(self) -> None:
         core = self.core
+        self._attempt("firewall", self.firewall.begin)
         self._attempt("room", lambda: machine.tell_of_room(core))
         self._attempt("machine", lambda: supervise.await_machine(core.local, self._stopping))
         notify.status("restoring servers")

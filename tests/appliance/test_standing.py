@@ -15,6 +15,7 @@ from tests.appliance.site import installed
 
 ANSWERS = 'domain = "lab.test"\ntime_zone = "Europe/Vienna"\n'
 TABLE = "nft list table inet origo_firewall"
+KEPT = "/var/lib/origo/run/firewall.nft"
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,30 @@ def test_a_support_bundle_has_the_journal_and_not_the_link(machine: Machine, tmp
     assert link.rpartition("/")[2].rpartition("=")[2] not in text
 
 
+def moment(machine: Machine, unit: str, name: str) -> int:
+    """When that became of a unit in this boot, in microseconds since the boot."""
+    return int(machine.run(f"systemctl show -P {name}TimestampMonotonic {unit}"))
+
+
+def test_the_firewall_is_there_before_the_network_after_a_boot(machine: Machine) -> None:
+    machine.wait(lambda: machine.attempt(TABLE).status == 0, "the firewall", timeout=180)
+    machine.run(f"test -s {KEPT}")
+    machine.reboot()
+    answers(machine)
+    assert machine.attempt("systemctl is-active origo-firewall.service").output == "active\n"
+    closed = moment(machine, "origo-firewall.service", "ActiveEnter")
+    assert 0 < closed <= moment(machine, "network-pre.target", "ActiveEnter")
+    assert closed <= moment(machine, "origo.service", "InactiveExit")
+    network = machine.run(
+        "systemctl list-units --plain --no-legend --state=active systemd-networkd.service networking.service"
+    )
+    begun = [moment(machine, line.split()[0], "InactiveExit") for line in network.splitlines()]
+    assert begun and closed <= min(begun)
+    assert "policy drop" in machine.run(TABLE)
+
+
 def test_removing_the_package_takes_the_firewall_out(machine: Machine) -> None:
     machine.run("apt-get remove -y origo", timeout=600)
     assert machine.attempt(TABLE).status != 0
+    assert machine.attempt(f"test -e {KEPT}").status != 0
+    assert machine.attempt("systemctl is-active origo-firewall.service").status != 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from origo import model
 from origo.host import Result
 from origo.host.local import LocalHost
 from origo.operations.core import Core
@@ -49,3 +50,49 @@ def test_ssh_that_was_moved_to_another_port_is_let_in(core: Core, here: Machine)
     here.says["systemctl"] = "Listen=[::]:2022 (Stream)\nActiveState=active\n"
     Firewall(core).ensure()
     assert [port for port in (22, 2022, 2222) if f"        tcp dport {port} accept\n" in here.table] == [22, 2022, 2222]
+
+
+def test_what_was_made_is_kept_for_the_next_boot_and_for_root_alone(core: Core, here: Machine) -> None:
+    Firewall(core).ensure()
+    kept = Path(core.config.path("run", "firewall.nft"))
+    assert kept.read_text() == here.table
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_kept_follows_the_settings(core: Core, here: Machine) -> None:
+    wall = Firewall(core)
+    wall.ensure()
+    core.config = core.config.changed({"firewall_open": "5432/tcp"})
+    wall.ensure()
+    assert "tcp dport 5432 accept" in Path(core.config.path("run", "firewall.nft")).read_text()
+
+
+def test_what_is_kept_names_no_interface_since_the_next_boot_may_name_it_otherwise(core: Core, here: Machine) -> None:
+    core.config = core.config.changed({"outer_interface": "lo"})
+    Firewall(core).ensure()
+    kept = Path(core.config.path("run", "firewall.nft")).read_text()
+    assert '        iifname "lo" tcp dport 22 accept\n' in here.table
+    assert kept == here.table.replace('iifname "lo" ', "")
+
+
+def test_a_firewall_that_is_turned_off_is_taken_away_and_not_kept_also_by_the_next_daemon(
+    core: Core, here: Machine
+) -> None:
+    Firewall(core).ensure()
+    core.config = core.config.changed({"firewall": False})
+    Firewall(core).ensure()
+    assert here.table == ""
+    assert not Path(core.config.path("run", "firewall.nft")).exists()
+
+
+def test_before_the_machine_is_up_a_table_that_is_there_stays_and_a_missing_one_is_made(
+    core: Core, here: Machine
+) -> None:
+    core.config = core.config.changed({"outer_interface": "comes-later"})
+    Firewall(core).begin()
+    assert "        tcp dport 22 accept\n" in here.table and not model.Issue.select().exists()
+    here.table = kept = here.table.replace("dport 22 ", "dport 2222 ")
+    Firewall(core).begin()
+    assert here.table == kept
+    Firewall(core).ensure()
+    assert "dport 22 " in here.table and model.Issue.select().exists()

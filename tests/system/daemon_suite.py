@@ -19,13 +19,29 @@ pytestmark = [pytest.mark.needs("nginx"), pytest.mark.needs("libvirt"), pytest.m
 LINK = Path("/run/issue.d/origo.issue")
 LIBVIRTD = Path("/usr/sbin/libvirtd")
 NGINX = Path("/usr/sbin/nginx")
+HOME = Path("/var/lib/origo-daemon")
+KEPT = HOME / "run" / "firewall.nft"
+TABLE = ("inet", "origo_firewall")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def running() -> Iterator[None]:
-    start("/var/lib/origo-daemon")
+    walled = SYSTEMD / "origo.service.d/firewall.conf"
+    walled.parent.mkdir(parents=True)
+    walled.write_text("[Service]\nEnvironment=ORIGO_FIREWALL=true\n")
+    start(str(HOME))
     yield
     systemctl("stop", "origo")
+    nft("delete", "table", *TABLE)
+
+
+def nft(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["nft", *words], capture_output=True, text=True, check=False)
+
+
+def closed() -> bool:
+    """Whether the machine's firewall is there."""
+    return "policy drop" in nft("list", "table", *TABLE).stdout
 
 
 def test_it_is_started_once_its_api_answers() -> None:
@@ -41,8 +57,10 @@ def test_it_answers_before_the_machine_is_up_and_may_be_stopped_meanwhile() -> N
     systemctl("daemon-reload")
     systemctl("stop", "origo-machine")
     assert shown("origo", "ActiveState") == "inactive", "it ends with the machine"
+    nft("delete", "table", *TABLE)
     systemctl("start", "origo")
     assert '"urls"' in origo("engine", "show", "--json")
+    wait_until(closed, 20)
     assert shown("origo", "StatusText").startswith("waiting for the machine")
     began = time.monotonic()
     systemctl("restart", "origo")
@@ -124,3 +142,24 @@ def test_a_program_that_an_update_replaced_is_started_anew_and_libvirt_is_an_iss
     wait_until(settled)
     assert doctor("programs") == "all run what is installed"
     assert "systemctl restart libvirtd" not in origo("issues", "list")
+
+
+def test_at_a_boot_the_firewall_is_there_before_the_daemon() -> None:
+    systemctl("stop", "origo", "origo-firewall")
+    nft("delete", "table", *TABLE)
+    systemctl("start", "origo-firewall")
+    assert closed() and shown("origo-firewall", "ActiveState") == "active"
+    assert {"origo.service", "network-pre.target"} <= set(shown("origo-firewall", "Before").split())
+    systemctl("start", "origo")
+    wait_until(settled)
+
+
+def test_a_firewall_that_was_kept_wrong_keeps_no_daemon_from_starting_and_is_made_anew() -> None:
+    right = KEPT.read_text()
+    systemctl("stop", "origo", "origo-firewall")
+    nft("delete", "table", *TABLE)
+    KEPT.write_text("table inet origo_firewall { nonsense")
+    systemctl("start", "origo")
+    assert shown("origo-firewall", "ActiveState") == "failed"
+    wait_until(settled)
+    assert closed() and KEPT.read_text() == right

@@ -55,6 +55,8 @@ def start(home: str) -> None:
     SYSTEMD.mkdir(parents=True, exist_ok=True)
     (SYSTEMD / "origo.service").write_text(re.sub(r"Environment=.*", f"Environment={path}", text))
     shutil.copy(UNITS / "origo-machine.service", SYSTEMD)
+    wall = (UNITS / "origo-firewall.service").read_text()
+    (SYSTEMD / "origo-firewall.service").write_text(wall.replace("/var/lib/origo", home))
     systemctl("daemon-reload")
     systemctl("start", "virtlogd", "libvirtd", "libvirt-guests", "origo")
     wait_until(settled)

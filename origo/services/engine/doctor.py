@@ -61,7 +61,7 @@ def _firewall(core: Core) -> list[dict[str, Any]]:
     if not core.config["firewall"]:
         return []
     try:
-        there = "policy drop" in firewall.current(core.local)
+        there = firewall.is_closed(core.local)
     except OrigoError as error:
         return [_check("firewall", False, error.message, error.hint or "install the package nftables")]
     sentence = "only ssh, the pages and what firewall_open says is let in" if there else "it is not there"

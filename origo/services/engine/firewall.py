@@ -24,6 +24,9 @@ SSH = 22
 SERVER = ("sshd", "-T")
 SOCKET = ("systemctl", "show", "--property=ActiveState,Listen", "ssh.socket")
 NFS = "2049"
+KEPT = ("run", "firewall.nft")
+"""In the home: what origo-firewall.service loads at the next boot. It names no interface, which may have another name
+then, and may have it only later."""
 LOST = "engine/firewall-interface"
 
 TEXT = """\
@@ -83,42 +86,52 @@ def render(opened: Iterable[Opened], interface: str) -> str:
     return TEXT.format(opened="".join(rules))
 
 
-def wanted(core: Core) -> str:
-    """What this engine's firewall is to be: ssh, the front, what the setting opens, and pools for their nodes."""
+def wanted(core: Core) -> tuple[Opened, ...]:
+    """What this engine's firewall is to open: ssh, the front, what the setting says, and pools for their nodes."""
     ssh = ssh_ports(_said(core.local, SERVER), _said(core.local, SOCKET))
     tcp = [*ssh, core.config["https_port"], core.config["http_port"]]
     nodes = sorted({address for pool in Pool.select(Pool.exported) for address in pool.exported})
     opened = (*(Opened("tcp", str(port)) for port in tcp), *parse(core.config["firewall_open"]))
-    opened += tuple(Opened("tcp", NFS, address, everywhere=True) for address in nodes)
-    return render(opened, _side(core))
+    return (*opened, *(Opened("tcp", NFS, address, everywhere=True) for address in nodes))
 
 
 class Firewall:
-    """Keeps the table as it is to be: made anew when somebody changed it or took it away."""
+    """Keeps the table as it is to be: made anew when somebody changed it or took it away; kept for the next boot."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self.kept = core.config.path(*KEPT)
         self._lock = threading.Lock()
         self._made = ""
         self._seen = ""
+
+    def begin(self) -> None:
+        """Close a machine that is not up yet, if its boot did not: its interfaces and its ssh may still be missing."""
+        with self._lock:
+            if self.core.config["firewall"] and not is_closed(self.core.local):
+                _load(self.core.local, render(wanted(self.core), ""))
 
     def ensure(self) -> None:
         """Let the machine's table be as it is to be now, or not be there where the setting is off."""
         with self._lock:
             if self.core.config["firewall"]:
                 self._make()
-            elif self._made:
+            elif self._made or self.core.local.exists(self.kept):
                 remove(self.core.local)
+                self.core.local.remove(self.kept)
                 self._made = self._seen = ""
 
     def _make(self) -> None:
-        text, seen = wanted(self.core), current(self.core.local)
+        opened = wanted(self.core)
+        text, seen = render(opened, _side(self.core)), current(self.core.local)
         if text == self._made and seen == self._seen:
             return
         if self._made == text:
             _log.warning("the firewall was changed by somebody, and is made again")
-        self.core.local.run(["nft", "-f", "-"], input=text.encode())
-        self._made, self._seen = text, current(self.core.local)
+        _load(self.core.local, text)
+        self._seen = current(self.core.local)
+        self.core.local.write(self.kept, render(opened, "").encode(), mode=0o600)
+        self._made = text
 
 
 def current(host: Host) -> str:
@@ -127,9 +140,18 @@ def current(host: Host) -> str:
     return answer.text if answer.code == 0 else ""
 
 
+def is_closed(host: Host) -> bool:
+    """Whether the machine has the table, and lets in nothing but what it says."""
+    return "policy drop" in current(host)
+
+
 def remove(host: Host) -> None:
     """Take the table away; fine when there is none."""
-    host.run(["nft", "-f", "-"], input=b"table inet origo_firewall\ndelete table inet origo_firewall\n")
+    _load(host, "table inet origo_firewall\ndelete table inet origo_firewall\n")
+
+
+def _load(host: Host, text: str) -> None:
+    host.run(["nft", "-f", "-"], input=text.encode())
 
 
 def _side(core: Core) -> str:
