@@ -79,3 +79,13 @@ def test_exports_are_there_after_a_boot_and_gone_when_they_are_taken_back(site: 
     assert as_node(site, "echo mounted").split() == ["2", "mounted"]
     site.machine.run("origo pools unexport default")
     assert site.machine.run("exportfs -v") == ""
+
+
+def test_removing_the_package_ends_the_exports(site: Site) -> None:
+    images = f"{HERE}:{pool(site)}/images"
+    site.machine.run(f"origo pools export default --to {HERE}")
+    assert as_node(site, "echo mounted").split() == ["2", "mounted"]
+    site.machine.run("apt-get remove -y origo", timeout=600)
+    assert site.machine.run("exportfs -v") == ""
+    refused = site.machine.attempt(f"mount -t nfs -o vers=4.2,retry=0 {images} /mnt", timeout=120)
+    assert refused.status != 0

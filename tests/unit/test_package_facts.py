@@ -1,5 +1,6 @@
 """What the Debian package says of itself follows from the project's own files."""
 
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -74,3 +75,21 @@ def test_a_librarys_own_licence_is_in_the_copyright_file(tmp_path: Path) -> None
 def test_a_maintainer_script_is_right_for_the_shell(script: str) -> None:
     ended = subprocess.run(["dash", "-n", layout.HERE / script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_removing_the_package_ends_its_exports_whether_or_not_the_server_goes_along(
+    status: int, tmp_path: Path
+) -> None:
+    exports = tmp_path / "etc/exports.d/origo.exports"
+    server = tmp_path / "exportfs"
+    server.write_text(f'#!/bin/sh\n[ -e {exports} ] || echo "$*" >>{tmp_path}/asked\nexit {status}\n')
+    server.chmod(0o755)
+    for folder in ("etc/exports.d", "usr/lib/origo/former"):
+        (tmp_path / folder).mkdir(parents=True)
+    exports.write_text("/pool 192.0.2.7(rw,no_root_squash)\n")
+    script = re.sub(r"(?<=[\s\"])/(etc|usr|run|var)/", rf"{tmp_path}/\1/", (layout.HERE / "postrm").read_text())
+    world = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    ended = subprocess.run(["dash", "-c", script, "postrm", "remove"], env=world, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (tmp_path / "asked").read_text() == "-ra\n"
