@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import exposure
 from tests.appliance.machine import Machine
 from tests.appliance.package import answers
 from tests.appliance.room import Room
@@ -92,6 +93,13 @@ def test_a_support_bundle_has_the_journal_and_not_the_link(machine: Machine, tmp
         text = "".join(file.read().decode() for file in map(archive.extractfile, archive.getmembers()) if file)
     assert "origo_firewall" in text and "origo.service" in text
     assert link.rpartition("/")[2].rpartition("=")[2] not in text
+
+
+def test_no_unit_lies_more_open_than_is_written(machine: Machine) -> None:
+    units = machine.run(exposure.LOADED)
+    found = {line.split()[0] for line in units.splitlines()}
+    assert {name for name in exposure.BOUNDS if "*" not in name} - found == set()
+    assert machine.run(exposure.too_open(units), timeout=120) == ""
 
 
 def moment(machine: Machine, unit: str, name: str) -> int:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.daemon_world import ORIGO, SYSTEMD, origo, pid, settled, shown, start, systemctl, wait_until
+from tests import exposure
+from tests.house.source import ROOT
+from tests.system.daemon_world import ORIGO, SYSTEMD, UNITS, origo, pid, settled, shown, start, systemctl, wait_until
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.needs("libvirt"), pytest.mark.timeout(120)]
 
@@ -22,6 +24,9 @@ NGINX = Path("/usr/sbin/nginx")
 HOME = Path("/var/lib/origo-daemon")
 KEPT = HOME / "run" / "firewall.nft"
 TABLE = ("inet", "origo_firewall")
+ARC = Path("/sys/module/zfs/parameters/zfs_arc_max")
+RIGHTS = (0, 5, 6, 7, 10, 12, 13)
+"""To change owners, end processes, become groups and users, take low ports, change networks, and speak raw."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,9 +44,19 @@ def nft(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["nft", *words], capture_output=True, text=True, check=False)
 
 
+def said(script: str) -> str:
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False).stdout
+
+
 def closed() -> bool:
     """Whether the machine's firewall is there."""
     return "policy drop" in nft("list", "table", *TABLE).stdout
+
+
+def page() -> bool:
+    """Whether nginx shows the engine's page."""
+    asked = ["curl", "-sk", "--unix-socket", HOME / "run/front-https.sock", "https://origo.localhost/login"]
+    return "<!doctype html>" in subprocess.run(asked, capture_output=True, text=True, check=False).stdout
 
 
 def test_it_is_started_once_its_api_answers() -> None:
@@ -144,6 +159,23 @@ def test_a_program_that_an_update_replaced_is_started_anew_and_libvirt_is_an_iss
     assert "systemctl restart libvirtd" not in origo("issues", "list")
 
 
+def test_a_program_has_of_roots_rights_only_those_it_needs_and_does_its_work() -> None:
+    found = re.search(r"^CapBnd:\s+(\w+)$", Path(f"/proc/{pid('origo-nginx')}/status").read_text(), re.MULTILINE)
+    assert found and int(found[1], 16) & ~sum(1 << right for right in RIGHTS) == 0
+    systemctl("kill", "--kill-whom=main", "--signal=HUP", "origo-nginx")
+    wait_until(page)
+    nginx = pid("origo-nginx")
+    os.kill(nginx, signal.SIGKILL)
+    wait_until(lambda: pid("origo-nginx") not in (0, nginx) and page())
+
+
+def test_no_unit_lies_more_open_than_is_written() -> None:
+    units = said(exposure.LOADED)
+    named = {"origo.service", "origo-nginx.service", "origo-machine.service", "origo-firewall.service"}
+    assert named <= set(units.split())
+    assert said(exposure.too_open(units)) == ""
+
+
 def test_at_a_boot_the_firewall_is_there_before_the_daemon() -> None:
     systemctl("stop", "origo", "origo-firewall")
     nft("delete", "table", *TABLE)
@@ -163,3 +195,19 @@ def test_a_firewall_that_was_kept_wrong_keeps_no_daemon_from_starting_and_is_mad
     assert shown("origo-firewall", "ActiveState") == "failed"
     wait_until(settled)
     assert closed() and KEPT.read_text() == right
+
+
+def test_the_cache_of_zfs_is_bound_by_a_unit_that_may_do_nothing_else() -> None:
+    script = Path("/usr/lib/origo/bound-zfs-cache")
+    script.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "appliance/deb/bound-zfs-cache", script)
+    shutil.copy(UNITS / "origo-zfs-cache.service", SYSTEMD)
+    # This world's /sys is a small copy, which has no modules.
+    subprocess.run(["mount", "-o", "remount,bind,rw", "/sys"], check=True)
+    ARC.parent.mkdir(parents=True)
+    ARC.write_text("0\n")
+    systemctl("daemon-reload")
+    systemctl("start", "origo-zfs-cache")
+    bound = int(ARC.read_text())
+    shutil.rmtree("/sys/module")
+    assert 256 << 20 <= bound <= 16 << 30

@@ -32,6 +32,11 @@ def test_programs_under_systemd_keep_all_that_is_promised_of_them() -> None:
     run(*SUITE)
 
 
+@pytest.mark.needs("iptables")
+def test_a_networks_program_serves_guests_within_what_systemd_leaves_it() -> None:
+    run("plugins/net_iptables/tests/test_net_iptables_real.py", "-k", "test_20 or test_21 or test_38")
+
+
 def test_the_daemon_under_systemd_keeps_all_that_is_promised_of_it() -> None:
     run("tests/system/daemon_suite.py")
 

@@ -11,6 +11,7 @@ from origo_plugins.net_iptables.driver import IptablesNetwork
 from origo.contracts import ConnectionSpec, Desired, ServiceSpec
 from origo.host import LocalHost
 from origo.supervise import Supervisor
+from tests.forms import FORM
 
 OUTSIDE = "192.0.2.2"
 ENGINE_OUTSIDE = "192.0.2.1"
@@ -59,7 +60,7 @@ class Lab:
         self.folder = folder
         self.state = STATE
         self.host = LocalHost()
-        self.supervisor = Supervisor(str(folder / "services"), lambda name, sentence: None)
+        self.supervisor = Supervisor(str(folder / "services"), lambda name, sentence: None, FORM)
         self.programs: list[subprocess.Popen[bytes]] = []
         self.names: list[str] = []
         self.links: list[str] = []
