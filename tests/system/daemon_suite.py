@@ -107,6 +107,7 @@ def test_a_program_comes_back_while_the_daemon_is_down() -> None:
 
 def test_a_daemon_that_hangs_is_restarted_and_its_programs_do_not_notice() -> None:
     before, nginx = pid("origo"), pid("origo-nginx")
+    assert before, "the daemon does not run"
     os.kill(before, signal.SIGSTOP)
     wait_until(lambda: pid("origo") not in (0, before))
     wait_until(settled)
