@@ -12,6 +12,9 @@ from origo.errors import Unsupported
 PREFIX = "origo-"
 """What the names of all our domains begin with; the rest is the server's id."""
 
+AGENT = "org.qemu.guest_agent.0"
+"""The channel at which a guest's agent listens."""
+
 NAMESPACE = "urn:origo:server:1"
 META = ElementMaker(namespace=NAMESPACE, nsmap={"origo": NAMESPACE})
 
@@ -105,7 +108,7 @@ def _devices(spec: ServerSpec) -> list[etree._Element]:
         *(_nic(nic, rom=spec.boot == "network") for nic in spec.nics),
         E.serial(E.target(port="0"), type="pty"),
         E.console(E.target(type="serial", port="0"), type="pty"),
-        E.channel(E.target(type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
+        E.channel(E.target(type="virtio", name=AGENT), type="unix"),
         E.input(type="tablet", bus="usb"),
         E.graphics(E.listen(type="address", address="127.0.0.1"), type="vnc", port="-1", autoport="yes"),
         E.video(E.model(type="vga")),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import libvirt
 from origo_plugins.hypervisor_kvm import confinement, domain_xml, failures, machine, parse
 from origo_plugins.hypervisor_kvm.accelerator import Accelerator
+from origo_plugins.hypervisor_kvm.agents import Agents
 from origo_plugins.hypervisor_kvm.console import SerialStream
 from origo_plugins.hypervisor_kvm.daemon import Daemon
 from origo_plugins.hypervisor_kvm.events import Events
@@ -60,6 +61,7 @@ class KvmHypervisor(Hypervisor, Confinement, Consoles, Reasons, Services, Closin
         uri = options.get("uri") or "qemu:///system"
         self._daemon = Daemon(uri)
         self._events = Events(uri)
+        self._agents = Agents(lambda id, work: self._on(id, "shut down", work, slow=True, done=_is_off))
         self._accelerator = Accelerator(
             host, options.get("state") or "/var/lib/origo/hypervisor", forced=options.get("accelerator", "")
         )
@@ -148,7 +150,7 @@ class KvmHypervisor(Hypervisor, Confinement, Consoles, Reasons, Services, Closin
         self._on(id, "start", work, slow=True, done=lambda domain: domain.isActive())
 
     def stop(self, id: str, *, force: bool) -> None:
-        """Push the power button, or turn the power off."""
+        """Ask its agent and then push the power button, or turn the power off."""
 
         def work(domain: Any) -> None:
             if not domain.isActive():
@@ -156,10 +158,9 @@ class KvmHypervisor(Hypervisor, Confinement, Consoles, Reasons, Services, Closin
             if force:
                 domain.destroy()
             else:
-                domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+                self._agents.shut_down(domain)
 
-        verb = "power off" if force else "shut down"
-        self._on(id, verb, work, slow=True, done=lambda domain: not domain.isActive())
+        self._on(id, "power off" if force else "shut down", work, slow=True, done=_is_off)
 
     def suspend(self, id: str) -> None:
         """Let its processors stand still."""
@@ -235,6 +236,7 @@ class KvmHypervisor(Hypervisor, Confinement, Consoles, Reasons, Services, Closin
 
     def close(self) -> None:
         """Close all connections; servers run on."""
+        self._agents.close()
         self._events.close()
         self._daemon.close()
 
@@ -285,6 +287,10 @@ def _lookup(connection: Any, id: str) -> Any:
         if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
             return None
         raise
+
+
+def _is_off(domain: Any) -> bool:
+    return not domain.isActive()
 
 
 def _title(domain: Any) -> str:

@@ -110,6 +110,12 @@ def screen(xml: str) -> tuple[str, int]:
     return graphics.get("listen", "127.0.0.1"), int(graphics.get("port"))
 
 
+def agent_listens(xml: str) -> bool:
+    """Whether a program in the guest has opened the agent's channel."""
+    channels = _root(xml).findall("devices/channel/target[@state='connected']")
+    return any(target.get("name") == domain_xml.AGENT for target in channels)
+
+
 def usage(values: Mapping[str, Any]) -> Usage:
     """A record of libvirt's bulk statistics."""
     return Usage(

@@ -21,6 +21,7 @@ IMPORTS = {
     "apscheduler": ("origo.timers",),
     "watchdog": ("origo.watch",),
     "libvirt": ("origo_plugins.hypervisor_kvm",),
+    "libvirt_qemu": ("origo_plugins.hypervisor_kvm",),
     "bottle": ("origo.web",),
     "cheroot": ("origo.web",),
     "click": ("origo.cli", "origo.__main__"),

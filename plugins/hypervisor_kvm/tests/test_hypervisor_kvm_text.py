@@ -199,3 +199,17 @@ def test_a_missing_program_is_told_with_its_package() -> None:
 def test_a_running_domain_without_a_screen_is_said() -> None:
     with pytest.raises(Unavailable, match="cannot open the screen"):
         parse.screen("<domain><devices/></domain>")
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "listens"),
+    [
+        ("org.qemu.guest_agent.0", "connected", True),
+        ("org.qemu.guest_agent.0", "disconnected", False),
+        ("com.redhat.spice.0", "connected", False),
+    ],
+)
+def test_an_agent_listens_where_a_guest_has_opened_its_channel(name: str, state: str, listens: bool) -> None:
+    channel = f"<channel type='unix'><target type='virtio' name='{name}' state='{state}'/></channel>"
+    assert parse.agent_listens(f"<domain><devices>{channel}</devices></domain>") is listens
+    assert not parse.agent_listens((GOLDEN / "bare.xml").read_text())
