@@ -19,6 +19,7 @@ from tests.house.source import ROOT
 GIB = 1 << 30
 PYTHON = "/usr/lib/origo/venv/bin/python3"
 DOMAIN = "lab.test"
+AUTHORITY = "/var/lib/origo/keys/front/authority.crt"
 PASSWORD = "correct horse battery"
 ANSWERS = f"""
 name = "lab"
@@ -51,8 +52,10 @@ class Site:
         return said
 
     def trust(self) -> None:
-        """The browser believes the engine's authority from now on."""
-        (self.folder / "authority.crt").write_bytes(self.machine.get("/var/lib/origo/keys/front/authority.crt"))
+        """The browser believes the engine's authority from now on, which is made once the engine has its domain."""
+        ours = f"openssl x509 -noout -subject -in {AUTHORITY} | grep -F {DOMAIN}"
+        self.machine.wait(lambda: self.machine.attempt(ours).status == 0, "the authority of the domain", timeout=120)
+        (self.folder / "authority.crt").write_bytes(self.machine.get(AUTHORITY))
 
     def origo(self, command: str, timeout: float = 120) -> Any:
         """What `origo COMMAND --json` tells, in the machine."""
