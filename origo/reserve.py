@@ -18,9 +18,15 @@ _keeping = threading.Lock()
 
 
 def left(home: Path) -> int:
-    """How many bytes are free on the home's disk, besides what is kept back."""
+    """How many bytes are free on the home's disk for everybody, besides what is kept back."""
     facts = os.statvfs(home)
     return facts.f_bavail * facts.f_frsize
+
+
+def last(home: Path) -> int:
+    """How many the engine itself may still write, which is root's: file systems keep some for root alone."""
+    facts = os.statvfs(home)
+    return facts.f_bfree * facts.f_frsize
 
 
 def is_full(home: Path) -> bool:
@@ -29,10 +35,13 @@ def is_full(home: Path) -> bool:
 
 
 def keep(home: Path) -> None:
-    """Have the room kept back, or give it to what is to be written now, as the disk is: once, and at each look."""
+    """Have the room kept back while there is plenty, and given only at the very end: at the start, and at each look.
+
+    What is given while some program still fills the disk is that program's.
+    """
     with _keeping:
         _unfinished(home).unlink(missing_ok=True)
-        if left(home) < SIZE:
+        if last(home) < CHANGE:
             give(home)
         elif not (home / FILE).exists() and left(home) >= 3 * SIZE:
             _take(home)
@@ -41,7 +50,7 @@ def keep(home: Path) -> None:
 def before_a_change(home: Path) -> None:
     """Give what is kept back to a change of the database that would hardly find any room without it."""
     with contextlib.suppress(OSError):
-        if left(home) < CHANGE:
+        if last(home) < CHANGE:
             give(home)
 
 

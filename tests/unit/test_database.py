@@ -178,6 +178,6 @@ def test_a_transaction_on_a_full_disk_begins_with_the_room_that_was_kept_back(
     with database.atomic():
         add("there is room")
     assert kept.exists()
-    monkeypatch.setattr(reserve, "left", lambda home: 0)
+    monkeypatch.setattr(reserve, "last", lambda home: 0)
     with database.atomic():
         assert not kept.exists()

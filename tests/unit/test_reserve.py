@@ -13,16 +13,16 @@ from origo.errors import NoRoom
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home on a disk of which as many bytes are left as the file `left` says."""
+    """A home on a disk of which as many bytes are left as the file `left` says, and those of `roots` for root alone."""
     (tmp_path / "left").write_text(str(1 << 30))
+    (tmp_path / "roots").write_text("0")
     real = os.statvfs
 
     def statvfs(path: Path) -> object:
-        return (
-            SimpleNamespace(f_bavail=int((tmp_path / "left").read_text()), f_frsize=1)
-            if path == tmp_path
-            else real(path)
-        )
+        if path != tmp_path:
+            return real(path)
+        left, roots = (int((tmp_path / name).read_text()) for name in ("left", "roots"))
+        return SimpleNamespace(f_bavail=left, f_bfree=left + roots, f_frsize=1)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     return tmp_path
@@ -42,7 +42,10 @@ def test_room_is_really_kept_back_and_only_the_engine_may_look(home: Path) -> No
 
 def test_it_is_given_back_when_the_disk_is_full_and_kept_again_when_there_is_plenty(home: Path) -> None:
     reserve.keep(home)
-    (home / "left").write_text(str(reserve.SIZE - 1))
+    (home / "left").write_text(str(reserve.CHANGE))
+    reserve.keep(home)
+    assert kept_bytes(home) == reserve.SIZE, "whoever fills the disk now would have it"
+    (home / "left").write_text(str(reserve.CHANGE - 1))
     reserve.keep(home)
     assert kept_bytes(home) == 0
     (home / "left").write_text(str(3 * reserve.SIZE - 1))
@@ -51,6 +54,15 @@ def test_it_is_given_back_when_the_disk_is_full_and_kept_again_when_there_is_ple
     (home / "left").write_text(str(3 * reserve.SIZE))
     reserve.keep(home)
     assert kept_bytes(home) == reserve.SIZE
+
+
+def test_it_is_not_given_while_the_file_system_still_has_room_for_root(home: Path) -> None:
+    reserve.keep(home)
+    (home / "left").write_text("0")
+    (home / "roots").write_text(str(reserve.CHANGE))
+    reserve.keep(home)
+    reserve.before_a_change(home)
+    assert kept_bytes(home) == reserve.SIZE and reserve.is_full(home)
 
 
 def test_on_a_full_disk_begins_only_what_takes_no_room(home: Path) -> None:
