@@ -12,6 +12,8 @@ SIZE = 32 << 20
 """Bytes: several times the database's log at its longest, which is what a start writes most of."""
 CHANGE = 4 << 20
 """Bytes: more than one change of the database takes."""
+NOBODYS = 16 << 20
+"""Bytes that ext4 calls free and gives to nobody: 4096 blocks (`s_resv_clusters`)."""
 HINT = "free some space on it: `origo doctor` says how"
 
 _keeping = threading.Lock()
@@ -24,9 +26,9 @@ def left(home: Path) -> int:
 
 
 def last(home: Path) -> int:
-    """How many the engine itself may still write, which is root's: file systems keep some for root alone."""
+    """How many root, and so the engine, may still write for certain; file systems keep some for root alone."""
     facts = os.statvfs(home)
-    return facts.f_bfree * facts.f_frsize
+    return facts.f_bfree * facts.f_frsize - NOBODYS
 
 
 def is_full(home: Path) -> bool:

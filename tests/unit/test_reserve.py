@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if path != tmp_path:
             return real(path)
         left, roots = (int((tmp_path / name).read_text()) for name in ("left", "roots"))
-        return SimpleNamespace(f_bavail=left, f_bfree=left + roots, f_frsize=1)
+        return SimpleNamespace(f_bavail=left, f_bfree=left + roots + reserve.NOBODYS, f_frsize=1)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     return tmp_path
