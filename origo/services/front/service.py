@@ -75,6 +75,7 @@ def service(core: Core) -> ServiceSpec:
         "SERIAL": f"{certificate.serial:x}",
         "WORKERS": str(min(MOST_WORKERS, os.cpu_count() or 1)),
         "RUN": run,
+        "ANSWERS": _answers(run),
         "CERTIFICATE": str(certificate.certificate),
         "KEY": str(certificate.key),
         "ENGINE": core.config.host_name,
@@ -103,6 +104,11 @@ def service(core: Core) -> ServiceSpec:
         ready=sockets[1],
         stale=sockets,
     )
+
+
+def _answers(run: str) -> str:
+    """Where nginx remembers who may pass: in memory, since a disk that is full would keep everybody out."""
+    return f"/run/origo-answers-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
 
 
 def challenges(core: Core) -> str:
