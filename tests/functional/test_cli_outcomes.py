@@ -119,11 +119,9 @@ def test_a_shutdown_is_waited_for_and_one_that_does_not_come_is_said(run: Run, m
     assert "poweroff" in late.exception.hint
 
     def stop() -> None:
-        asked, deadline = (
-            model.OperationRow.select().where(model.OperationRow.kind == "servers.shutdown"),
-            time.time() + 20,
-        )
-        while asked.count() < 2 and time.time() < deadline:
+        asked = (model.OperationRow.kind == "servers.shutdown") & (model.OperationRow.status == "done")
+        deadline = time.monotonic() + 20
+        while model.OperationRow.select().where(asked).count() < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         model.Server.update(power="stopped").execute()
         model.database.close()
