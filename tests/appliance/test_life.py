@@ -61,9 +61,8 @@ def test_a_full_root_disk_stops_no_server_and_refuses_changes_with_a_sentence(si
 def test_a_server_on_a_full_pool_stands_still_and_goes_on_when_there_is_room(site: Site) -> None:
     machine, before = site.machine, site.counter()
     machine.run("zfs create -o mountpoint=none origo-0/hoard")
-    all_left = "$(($(zfs get -Hpo value reservation origo-0/hoard) + $(zfs get -Hpo value available origo-0)))"
     visit = f"curl -s -m 2 http://{GUEST}/ >/dev/null || true; virsh list | grep -q paused && exit"
-    hoard = f"zfs set reservation={all_left} origo-0/hoard 2>/dev/null || true"
+    hoard = "zfs set reservation=$(zfs get -Hpo value available origo-0/hoard) origo-0/hoard 2>/dev/null || true"
     machine.run(f"for n in $(seq 400); do {hoard}; {visit}; done; exit 1", timeout=900)
     assert "hello" in says(site, "stands still")
     machine.run("zfs destroy origo-0/hoard")
