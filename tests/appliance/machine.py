@@ -309,6 +309,9 @@ class Machine:
             path.write_bytes(self.get(f"/{path.name}"))
 
     def _wrong(self, sentence: str) -> MachineError:
+        ended = self._process.poll() if self._process else None
+        if ended is not None:
+            sentence += f"; QEMU ended with {ended} {(self.folder / 'qemu.log').read_text(errors='replace')[-1000:]}"
         return MachineError(f"{self.folder.name}: {sentence}; its console ends:\n{self.console()[-3000:]}")
 
 
