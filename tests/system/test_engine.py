@@ -118,8 +118,11 @@ def test_a_program_that_is_killed_is_revived_and_reported_while_servers_run_on(
     os.kill(old, signal.SIGKILL)
     wait_for(lambda: engine.pid(service) not in (0, old), 30, engine.said)
     wait_for(lambda: engine.run("doctor").returncode == 0, 30, lambda: engine.run("doctor").stdout + engine.said())
-    kinds = [event["kind"] for event in events(engine) if event["target"] == f"service/{service}"]
-    assert kinds[-2:] == ["issue.raised", "issue.ended"]
+
+    def kinds() -> list[str]:
+        return [event["kind"] for event in events(engine) if event["target"] == f"service/{service}"]
+
+    wait_for(lambda: kinds()[-2:] == ["issue.raised", "issue.ended"], 30, lambda: f"{kinds()} {engine.said()}")
     assert engine.page(hello)
     engine.json("servers", "reset", hello)
 
