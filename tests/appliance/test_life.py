@@ -3,7 +3,9 @@
 from tests.appliance.site import GIB, Site
 
 LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
-MODULE = "/lib/modules/$(uname -r)/updates/dkms/zfs.ko*"
+KERNELS = "for kernel in /lib/modules/*; do {}; depmod ${{kernel##*/}}; done"
+TAKE = KERNELS.format("mkdir -p /root/kept$kernel; mv $kernel/updates/dkms/zfs.ko* /root/kept$kernel")
+GIVE = KERNELS.format("mv /root/kept$kernel/* $kernel/updates/dkms")
 GUEST = "10.1.0.10"
 
 
@@ -94,13 +96,13 @@ def test_a_pool_that_is_missing_at_the_boot_is_told_and_keeps_nothing_else_from_
 
 def test_a_boot_without_the_module_of_zfs_is_told_with_its_remedy(site: Site) -> None:
     machine = site.machine
-    machine.run(f"mkdir /root/kept && mv {MODULE} /root/kept && depmod -a")
+    machine.run(TAKE, timeout=200)
     ahead = machine.attempt("origo doctor")
     assert ahead.status == 1 and "boots next, has no ZFS" in ahead.output and "dkms autoinstall" in ahead.output
     machine.reboot()
     site.comes_up()
     assert "zfs-dkms" in says(site, "ZFS")
-    machine.run(f"mv /root/kept/* $(dirname {MODULE}) && depmod -a && modprobe zfs && systemctl reset-failed")
+    machine.run(f"{GIVE}; modprobe zfs; systemctl reset-failed", timeout=200)
     is_well(site)
 
 
