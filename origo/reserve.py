@@ -43,9 +43,8 @@ def keep(home: Path) -> None:
     """
     with _keeping:
         _unfinished(home).unlink(missing_ok=True)
-        if last(home) < CHANGE:
-            give(home)
-        elif not (home / FILE).exists() and left(home) >= 3 * SIZE:
+        before_a_change(home)
+        if not (home / FILE).exists() and left(home) >= 3 * SIZE:
             _take(home)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import peewee
 
+from origo.contracts import PoolSpec, Storage
 from origo.errors import NotFound, OrigoError, Unavailable
 from origo.model import EngineRow, OperationRow, Pool
 from origo.operations.core import Core
@@ -50,7 +51,7 @@ def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     for pool in _ready():
         with contextlib.suppress(NotFound, Unavailable):
-            there = [name for name in _names(core, pool) if query.q in name]
+            there = [name for name in copying.names(*_place(core, pool)) if query.q in name]
             found += [{"name": name, "pool": pool.name, "created": copying.written(name)} for name in there]
     return {"items": sorted(found, key=lambda one: str(one["name"]), reverse=True), "next": ""}
 
@@ -90,7 +91,7 @@ def checks(core: Core) -> Iterator[tuple[str, bool, str, str]]:
         yield "backups of the engine", False, "there is no recovery key", KEY_REMEDY
     for pool in _ready() if EngineRow.get().recovery else []:
         try:
-            newest, last = next(iter(_names(core, pool)), ""), _last(pool)
+            newest, last = copying.newest(*_place(core, pool)), _last(pool)
             sentence = f"the newest is {_age(newest)} old" if newest else "there is none yet"
             well = _is_within(LATE, newest) if newest else last is None or last.ended is None
         except OrigoError as error:
@@ -101,7 +102,7 @@ def checks(core: Core) -> Iterator[tuple[str, bool, str, str]]:
 def _back_up(core: Core, pool: Pool) -> str:
     """Ask for a backup if one is due; why the last ones came to nothing, if the newest is old by now."""
     try:
-        newest, last = next(iter(_names(core, pool)), ""), _last(pool)
+        newest, last = copying.newest(*_place(core, pool)), _last(pool)
         if _is_within(DAY, newest):
             return ""
         if last is None or last.ended is not None:
@@ -145,8 +146,8 @@ def _ready() -> list[Pool]:
     return list(Pool.select().where(Pool.state == "ready").order_by(Pool.id))
 
 
-def _names(core: Core, pool: Pool) -> list[str]:
-    return copying.names(pools.driver(core, pool), pools.spec(pool))
+def _place(core: Core, pool: Pool) -> tuple[Storage, PoolSpec]:
+    return pools.driver(core, pool), pools.spec(pool)
 
 
 def _restore(core: Core, actor: Actor, args: dict[str, Any], key: str) -> Any:

@@ -33,6 +33,11 @@ def names(driver: Storage, pool: PoolSpec) -> list[str]:
     return sorted((name for name in driver.list(pool, AREA) if PATTERN.fullmatch(name)), reverse=True)
 
 
+def newest(driver: Storage, pool: PoolSpec) -> str:
+    """The newest of them; empty where there is none."""
+    return next(iter(names(driver, pool)), "")
+
+
 def number(name: str) -> int:
     """The number in that name: a later backup of the same engine has a higher one, in whatever pool."""
     return int(name.split("-")[0])
@@ -123,8 +128,8 @@ class BackUpEngine(Operation):
 
     def look(self, ctx: Context) -> None:
         pool = pools.find(ctx.args["pool"])
-        there = names(pools.driver(ctx.core, pool), pools.spec(pool)) if pool.state == "ready" else []
-        ctx.data["highest"] = number(there[0]) if there else 0
+        there = newest(pools.driver(ctx.core, pool), pools.spec(pool)) if pool.state == "ready" else ""
+        ctx.data["highest"] = number(there) if there else 0
 
     def prepare(self, ctx: Context) -> None:
         pool, public = pools.find(ctx.args["pool"]), EngineRow.get().recovery
@@ -184,7 +189,7 @@ class StageBackup(Step):
 
     def do(self, ctx: Context) -> None:
         driver, pool = where(ctx)
-        name = ctx.args["name"] or next(iter(names(driver, pool)), "")
+        name = ctx.args["name"] or newest(driver, pool)
         if not name:
             raise NotFound(f"cannot find a backup of an engine in pool {pool.name}")
         files = _read(ctx, driver, pool, name)
@@ -241,10 +246,10 @@ def _newest_of_all(ctx: Context, name: str, files: dict[str, bytes]) -> tuple[st
         try:
             driver = ctx.core.drivers.storage(kind, ctx.core.local, pool.options)
             _open(ctx, driver, pool)
-            newest = next(iter(names(driver, pool)), "")
-            if newest and number(newest) > number(name):
-                files = _read(ctx, driver, pool, newest)
-                name = newest
+            there = newest(driver, pool)
+            if there and number(there) > number(name):
+                files = _read(ctx, driver, pool, there)
+                name = there
         except OrigoError as error:
             ctx.log(error.message)
     return name, files

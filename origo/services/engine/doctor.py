@@ -53,7 +53,7 @@ def _confinement(core: Core, node: Node) -> list[dict[str, Any]]:
             return []
         lack = driver.unconfined()
     except OrigoError as error:
-        return [{"about": about, "ok": False, "sentence": error.message, "remedy": error.hint}]
+        return [_check(about, False, error.message, error.hint)]
     return [_lack(about, lack) if lack else _check(about, True, "each server that runs is held to its own files")]
 
 
@@ -75,7 +75,7 @@ def _driver_checks(about: str, find: Callable[[], Driver]) -> list[dict[str, Any
         lacks = driver.check()
         facts = dataclasses.asdict(driver.info()) if not any(lack.fatal for lack in lacks) else {}
     except OrigoError as error:
-        return [{"about": about, "ok": False, "sentence": error.message, "remedy": error.hint}]
+        return [_check(about, False, error.message, error.hint)]
     found = [_lack(about, lack) for lack in lacks]
     notes = "; ".join(facts.get("notes", {}).values())
     return found or [{"about": about, "ok": True, "sentence": notes or facts.get("title", ""), "remedy": ""}]

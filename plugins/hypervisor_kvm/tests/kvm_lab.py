@@ -57,6 +57,15 @@ class Lab:
         self.supervisor.stop_all()
 
 
+@contextlib.contextmanager
+def opened() -> Iterator[Lab]:
+    """A lab in a folder of its own, closed at the end."""
+    with folder() as path:
+        lab = Lab(path)
+        yield lab
+        lab.close()
+
+
 def disk_maker(folder: Path) -> Iterator[Callable[[str], DiskSpec]]:
     """Makes disks of the guest that echoes; qcow2 ones are children of one sealed master."""
     made: list[Path] = []

@@ -33,10 +33,8 @@ pytestmark = [pytest.mark.needs("libvirt"), pytest.mark.needs("slirp4netns"), py
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with kvm_lab.folder() as folder:
-        one = Lab(folder)
+    with kvm_lab.opened() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")

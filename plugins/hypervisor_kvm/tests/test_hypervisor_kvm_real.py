@@ -33,10 +33,8 @@ pytestmark = [pytest.mark.needs("libvirt"), pytest.mark.timeout(240)]
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with kvm_lab.folder() as folder:
-        one = Lab(folder)
+    with kvm_lab.opened() as one:
         yield one
-        one.close()
 
 
 class Real:
