@@ -8,7 +8,7 @@ from origo import config
 from origo.errors import BadInput, Conflict
 from origo.model import EngineRow, Pool, User, new_id
 from origo.operations.base import Context, Lock, Operation, Step
-from origo.services import issues, pools
+from origo.services import front, issues, pools
 from origo.services.engine import addresses, zone
 from origo.services.images import folders
 from origo.services.pools import operations as pool_operations
@@ -44,6 +44,21 @@ class WriteSettings(Step):
         else:
             ctx.core.local.write(path, ctx.data["text"].encode())
         ctx.core.config = ctx.core.config.changed(ctx.data["values"])
+
+
+class ShowName(Step):
+    """The front shows a certificate of the engine's new name, so that what the answer says can be opened at once."""
+
+    name = "show the engine by its name"
+
+    def plan(self, ctx: Context) -> list[str]:
+        return [f"certificate of origo.{ctx.args['domain']}; nginx reads its configuration again, connections stay"]
+
+    def do(self, ctx: Context) -> None:
+        front.show_certificate(ctx.core)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: nginx follows the settings by itself."""
 
 
 class ChooseZone(Step):
@@ -134,7 +149,7 @@ class SetUp(Operation):
     def steps(self, ctx: Context) -> list[Step]:
         folder = [MakeFolder()] if "user" in ctx.data else []
         place = [ChooseZone()] if ctx.args["time_zone"] else []
-        return [pool_operations.MakePool(), *folder, *place, WriteSettings()]
+        return [pool_operations.MakePool(), *folder, *place, WriteSettings(), ShowName()]
 
     def finish(self, ctx: Context) -> None:
         args, core = ctx.args, ctx.core
