@@ -8,7 +8,7 @@ from origo_plugins.storage_zfs.commands import Argv
 from origo_plugins.storage_zfs.options import Wanted
 from origo_plugins.storage_zfs.parse import Written
 from origo_plugins.storage_zfs.sources import Sources
-from origo_plugins.storage_zfs.zpools import Found, find, why
+from origo_plugins.storage_zfs.zpools import MEND, Found, find, silent
 
 from origo.contracts import Facts, Lack, Place, PoolSpec, PoolUsage, Takeover
 from origo.contracts.folders import FolderStorage
@@ -29,8 +29,7 @@ class ZfsStorage(FolderStorage, Takeover):
         try:
             self.host.run(commands.POOLS)
         except CommandFailed as error:
-            sentence = f"cannot talk to ZFS: {why(error).splitlines()[0]}"
-            return [Lack(sentence, "apt install zfsutils-linux zfs-dkms (contrib), then modprobe zfs")]
+            return [Lack(silent(error), MEND)]
         return []
 
     def info(self) -> Facts:

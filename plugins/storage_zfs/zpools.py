@@ -8,6 +8,9 @@ from origo_plugins.storage_zfs.options import Wanted
 from origo.errors import CommandFailed, Unavailable
 from origo.host import Host
 
+MEND = "`apt install zfsutils-linux zfs-dkms` (contrib), for a new kernel `dkms autoinstall`; then `modprobe zfs`"
+"""What makes ZFS answer, from a machine without it to one whose kernel was updated."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -30,7 +33,7 @@ def find(host: Host, wanted: Wanted) -> Found | None:
     try:
         listed = host.run(commands.POOLS)
     except CommandFailed as error:
-        raise Unavailable(f"cannot talk to ZFS: {why(error)}") from error
+        raise Unavailable(silent(error), hint=MEND) from error
     pools = parse.pools(listed.out)
     if wanted.zpool not in pools:
         return None
@@ -51,6 +54,11 @@ def find(host: Host, wanted: Wanted) -> Found | None:
         mountpoint=below.get("mountpoint", ""),
         spare=top.get("refreservation", "0") not in ("0", "none"),
     )
+
+
+def silent(error: CommandFailed) -> str:
+    """The sentence of a ZFS that does not answer; what else its tools advise, in more lines, is in the remedy."""
+    return f"cannot talk to ZFS: {why(error).splitlines()[0]}"
 
 
 def why(error: CommandFailed) -> str:

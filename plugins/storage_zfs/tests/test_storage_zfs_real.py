@@ -266,8 +266,9 @@ def test_a_zfs_that_does_not_answer_is_told(pool: PoolSpec) -> None:
         "cannot talk to ZFS: cannot run false: it ended with status 1"
     ]
     for act in (storage.create, storage.destroy, storage.open, storage.usage):
-        with pytest.raises(Unavailable, match="cannot talk to ZFS"):
+        with pytest.raises(Unavailable, match="cannot talk to ZFS") as refused:
             act(pool)
+        assert "modprobe zfs" in refused.value.hint
 
 
 def test_room_is_kept_back_again_after_it_was_used(make: Make, pool: PoolSpec) -> None:
