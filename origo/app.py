@@ -139,7 +139,7 @@ class App:
             "networks": (MINUTE, lambda: networks.repair(self.core)),
             "certificate": (MINUTE, lambda: certificates.look_after(self.core)),
             "upgrade": (MINUTE, lambda: upgrades.prove(self.core)),
-            "restart": (HOUR, lambda: machine.tell_of_restart(self.core)),
+            "restart": (MINUTE, lambda: machine.tell_of_restart(self.core)),
             "updates": (HOUR, lambda: programs.renew(self.core)),
             "backups": (HOUR, lambda: backups.nightly(self.core)),
             "front": (MINUTE, self._open_front),

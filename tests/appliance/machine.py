@@ -190,12 +190,14 @@ class Machine:
         """A file's content."""
         return self._ask({"do": "get", "path": remote}, b"", timeout)[1]
 
-    def wait(self, true: Callable[[], Any], what: str, *, timeout: float = 60, every: float = 0.5) -> Any:
-        """Wait until that is true, and return it. Raises MachineError with the console's end."""
+    def wait(
+        self, true: Callable[[], Any], what: str | Callable[[], str], *, timeout: float = 60, every: float = 0.5
+    ) -> Any:
+        """Wait until that is true, and return it. Raises MachineError with what it waited for and the console's end."""
         deadline = time.monotonic() + timeout
         while not (found := true()):
             if time.monotonic() > deadline:
-                raise self._wrong(f"waited {timeout:.0f} s for {what}")
+                raise self._wrong(f"waited {timeout:.0f} s for {what if isinstance(what, str) else what()}")
             time.sleep(every)
         return found
 

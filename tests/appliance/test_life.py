@@ -23,7 +23,7 @@ def says(site: Site, word: str) -> str:
 def is_well(site: Site) -> None:
     """Wait until no issue is open and the stack's page is seen from outside, with all its visits."""
     site.wait_page()
-    site.machine.wait(lambda: issues(site) == "", "the end of all issues", timeout=180)
+    site.machine.wait(lambda: issues(site) == "", lambda: f"the end of all issues: {issues(site)}", timeout=180)
     assert site.counter() < site.counter()
 
 

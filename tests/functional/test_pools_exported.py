@@ -62,7 +62,9 @@ def test_each_export_has_an_id_of_its_own_that_stays(core: Core) -> None:
     assert len(ids) == 2 and all(any(id in word for id in ids) for word in exported(core).popitem()[1])
 
 
-@pytest.mark.parametrize("word", ["node1", "*", "192.0.2.0/24", "192.0.2.7(rw)", ""])
+@pytest.mark.parametrize(
+    "word", ["node1", "*", "192.0.2.0/24", "192.0.2.7(rw)", "", "fe80::1%eth0", "fe80::1%() *", "::1%\n/ *"]
+)
 def test_only_addresses_of_machines_are_taken(word: str) -> None:
     with pytest.raises(BadInput, match="no address of a machine"):
         exporting.addresses([word])

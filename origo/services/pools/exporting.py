@@ -138,13 +138,17 @@ class ExportPool(Operation):
 
 
 def addresses(given: Sequence[str]) -> list[str]:
-    """Those addresses as they are written, each once. Raises BadInput for what is none."""
-    found = []
-    for word in given:
-        try:
-            found.append(str(ipaddress.ip_address(word)))
-        except ValueError:
-            raise BadInput(
-                f"cannot export to {word!r}: that is no address of a machine", hint="such as 192.0.2.7, not a name"
-            ) from None
-    return sorted(set(found))
+    """Those addresses as they are written, each once. Raises BadInput for what is none.
+
+    Python takes any text after the `%` of an IPv6 address for its zone; neither exports(5) nor nft knows zones.
+    """
+    return sorted({_address(word) for word in given})
+
+
+def _address(word: str) -> str:
+    try:
+        if "%" not in word:
+            return str(ipaddress.ip_address(word))
+    except ValueError:
+        pass
+    raise BadInput(f"cannot export to {word!r}: that is no address of a machine", hint="such as 192.0.2.7, not a name")
