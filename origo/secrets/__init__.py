@@ -37,6 +37,8 @@ RENEW_DAYS = 30
 GIVEN = "certificate.pem"
 """The chain and the key that were given or ordered, in one file, so that both change at once."""
 ACCOUNT = "acme-account.key"
+EVERY_ADDRESS = [x509.IPAddress(ipaddress.ip_network(network)) for network in ("0.0.0.0/0", "::/0")]
+"""Constraints that name no address at all would let an authority vouch for every one (RFC 5280, 4.2.1.10)."""
 AUTHORITY = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 """People trust it once and for all: no clock that is wrong for a while makes it another."""
 
@@ -113,7 +115,7 @@ class Secrets:
         """The certificate of the engine's page and of every stack's: one that was given for it, or else our own.
 
         Our own is renewed when it is near its end. Its authority can vouch for nothing but names below origo.<domain>,
-        so that trusting it in a browser risks nothing else.
+        and for no address, so that trusting it in a browser risks nothing else.
         """
         name = f"origo.{domain}"
         own = _issue(self.folder / "front", [name, f"*.{name}"], permitted=name)
@@ -149,7 +151,7 @@ class Secrets:
     def setup(self, names: Sequence[str]) -> Certificate:
         """The certificate of a new engine's set-up pages, for the machine's addresses and the name that comes last.
 
-        Its authority is of no use later on, and can vouch for no other name.
+        Its authority is of no use later on, nobody is asked to trust it, and it can vouch for no other name.
         """
         permitted = next((name for name in reversed(names) if isinstance(_name(name), x509.DNSName)), "invalid")
         return _issue(self.folder / "setup", list(names), permitted=permitted)
@@ -210,7 +212,8 @@ def _argon2(salt: bytes) -> Argon2id:
 
 def _issue(folder: Path, names: list[str], *, purpose: str = "server", permitted: str | None = None) -> Certificate:
     folder.mkdir(mode=0o700, exist_ok=True)
-    authority, authority_key = _authority(folder, permitted)
+    addresses = any(isinstance(_name(name), x509.IPAddress) for name in names)
+    authority, authority_key = _authority(folder, permitted, addresses=addresses)
     path, key_path = folder / f"{purpose}.crt", folder / f"{purpose}.key"
     if not _fits(path, key_path, authority, names):
         key = ec.generate_private_key(ec.SECP256R1())
@@ -220,7 +223,9 @@ def _issue(folder: Path, names: list[str], *, purpose: str = "server", permitted
     return Certificate(path, key_path, folder / "authority.crt", said.serial, said.der)
 
 
-def _authority(folder: Path, permitted: str | None) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _authority(
+    folder: Path, permitted: str | None, *, addresses: bool = False
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     path, key_path = folder / "authority.crt", folder / "authority.key"
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Origo {permitted or 'nodes'}")])
     if path.exists() and key_path.exists():
@@ -237,7 +242,7 @@ def _authority(folder: Path, permitted: str | None) -> tuple[x509.Certificate, e
         .add_extension(_usage(authority=True), critical=True)
     )
     if permitted:
-        only = x509.NameConstraints(permitted_subtrees=[x509.DNSName(permitted)], excluded_subtrees=None)
+        only = x509.NameConstraints([x509.DNSName(permitted)], None if addresses else EVERY_ADDRESS)
         builder = builder.add_extension(only, critical=True)
     certificate = builder.sign(key, hashes.SHA256())
     _write(key_path, _pem(key))

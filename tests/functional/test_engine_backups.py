@@ -318,6 +318,36 @@ def test_an_engine_is_recovered_by_the_newest_backup_of_all_its_pools_that_can_b
         assert ("renamed" in rows()) == (cellar_is == "there")
 
 
+@pytest.mark.parametrize("newest", ["damaged", "cut off", "nothing"])
+def test_a_newest_backup_that_is_damaged_leaves_the_one_before_to_recover_by(
+    core: Core, key: str, tmp_path: Path, newest: str
+) -> None:
+    before, pool = back_up(core), pools.find(0).path
+    damaged = Path(pool, "engine", back_up(core, 1.8e9 + backups.DAY))
+    whole = damaged.read_bytes()
+    damaged.write_bytes({"damaged": whole[:-1] + b"?", "cut off": whole[: len(whole) // 2], "nothing": b""}[newest])
+    args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(key)}
+    strict = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
+    assert strict.status == "undone", "an engine that is there has a choice, and is not given another one"
+    core.operations.stop()
+    model.database.close()
+    with kinds.running(tmp_path / "new", kinds_without_a_pool) as new:
+        lost = {"id": 0, "driver": "files", "path": pool, "options": {}, "take": False}
+        row = kinds.run(new, copying.RestoreEngine(), pool=0, name="", lost=lost, key=new.secrets.seal(key))
+        log = "\n".join(line.text for line in row.lines)
+        assert f"{damaged.name}: cannot read the backup" in log and f"the backup {before} takes" in log
+
+
+def test_a_backup_of_a_newer_version_is_refused_before_anything_takes_its_place(core: Core, key: str) -> None:
+    model.Migration.create(name="0002-of-tomorrow", applied=time.time())
+    back_up(core)
+    model.Migration.delete().where(model.Migration.name == "0002-of-tomorrow").execute()
+    args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(key)}
+    row = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
+    assert row.status == "undone" and "a newer version of Origo wrote it" in row.error["message"]
+    assert not home.is_staged(core.config.home)
+
+
 def kinds_without_a_pool(core: Core) -> None:
     pool = pools.find(0)
     pools.driver(core, pool).destroy(pools.spec(pool))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import peewee
@@ -32,7 +32,7 @@ def migrate(changes: Sequence[tuple[str, Change]] = MIGRATIONS) -> list[str]:
     Unavailable for one that cannot be read.
     """
     applied = _applied()
-    unknown = sorted(applied - {name for name, _ in changes})
+    unknown = newer(applied, changes)
     if unknown:
         raise Conflict(
             f"cannot open the database {_file()}: it belongs to a newer version of Origo, which made {unknown[-1]}",
@@ -44,6 +44,11 @@ def migrate(changes: Sequence[tuple[str, Change]] = MIGRATIONS) -> list[str]:
     for name, change in missing:
         _apply(name, change)
     return [name for name, _ in missing]
+
+
+def newer(applied: Iterable[str], changes: Sequence[tuple[str, Change]] = MIGRATIONS) -> list[str]:
+    """Those of the changes that a database had which only a newer program knows, in their order."""
+    return sorted(set(applied) - {name for name, _ in changes})
 
 
 def _applied() -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from origo import config, home, model
 from origo.contracts import Place, PoolSpec, Storage, Takeover
 from origo.errors import BadInput, Conflict, NotFound, OrigoError
-from origo.model import EngineRow, OperationRow, Pool
+from origo.model import EngineRow, Migration, OperationRow, Pool, migrations
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
 from origo.secrets import recovery
@@ -189,12 +189,11 @@ class StageBackup(Step):
 
     def do(self, ctx: Context) -> None:
         driver, pool = where(ctx)
-        name = ctx.args["name"] or newest(driver, pool)
-        if not name:
-            raise NotFound(f"cannot find a backup of an engine in pool {pool.name}")
-        files = _read(ctx, driver, pool, name)
+        there = [ctx.args["name"]] if ctx.args["name"] else names(driver, pool)
+        name, files = _first_read(ctx, driver, pool, there if ctx.args["lost"] else there[:1])
         if ctx.args["lost"]:
             name, files = _newest_of_all(ctx, name, files)
+        _check_version(name, files)
         home.stage(ctx.core.config.home, files)
         ctx.log(f"the backup {name} takes the place of what is here")
 
@@ -232,6 +231,28 @@ class RestoreEngine(Operation):
         return [*([OpenPool()] if ctx.args["lost"] else []), StageBackup()]
 
 
+def _first_read(ctx: Context, driver: Storage, pool: PoolSpec, there: list[str]) -> tuple[str, dict[str, bytes]]:
+    """The first of those backups that can be read, and its files; if none can, raises what was wrong with the first."""
+    problems: list[OrigoError] = []
+    for name in there:
+        try:
+            return name, _read(ctx, driver, pool, name)
+        except OrigoError as error:
+            ctx.log(f"{name}: {error.message}")
+            problems.append(error)
+    raise next(iter(problems), NotFound(f"cannot find a backup of an engine in pool {pool.name}"))
+
+
+def _check_version(name: str, files: dict[str, bytes]) -> None:
+    """Raises Conflict for the backup of a newer version, with which this one would not start."""
+    newer = migrations.newer(made for (made,) in model.dumped(files[DATABASE], Migration, "name"))
+    if newer:
+        raise Conflict(
+            f"cannot use the backup {name}: a newer version of Origo wrote it, which made {newer[-1]}",
+            hint="install that version, or a later one, and try again",
+        )
+
+
 def _newest_of_all(ctx: Context, name: str, files: dict[str, bytes]) -> tuple[str, dict[str, bytes]]:
     """That backup, or a newer one of another pool that the lost engine had.
 
@@ -246,10 +267,9 @@ def _newest_of_all(ctx: Context, name: str, files: dict[str, bytes]) -> tuple[st
         try:
             driver = ctx.core.drivers.storage(kind, ctx.core.local, pool.options)
             _open(ctx, driver, pool)
-            there = newest(driver, pool)
-            if there and number(there) > number(name):
-                files = _read(ctx, driver, pool, there)
-                name = there
+            newer = [there for there in names(driver, pool) if number(there) > number(name)]
+            if newer:
+                name, files = _first_read(ctx, driver, pool, newer)
         except OrigoError as error:
             ctx.log(error.message)
     return name, files
