@@ -118,7 +118,7 @@ def test_a_unit_that_failed_is_an_issue_until_it_is_reset(site: Site) -> None:
 
 def test_an_update_of_the_kernel_changes_nothing(site: Site) -> None:
     machine, before = site.machine, machine_kernel(site)
-    machine.run("ln -sf boot/vmlinuz-*-cloud-amd64 /vmlinuz && ln -sf boot/initrd.img-*-cloud-amd64 /initrd.img")
+    machine.run("cd /; ln -sf boot/vmlinuz-*-cloud-amd64 vmlinuz; ln -sf boot/initrd.img-*-cloud-amd64 initrd.img")
     machine.reboot()
     assert machine_kernel(site).endswith("cloud-amd64") and machine_kernel(site) != before
     is_well(site)
