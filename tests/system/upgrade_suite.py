@@ -51,6 +51,12 @@ if not os.path.exists("{HOME}/filler"):
         while True:
             file.write(bytes(4096))
 """
+STAYS = """
+def _stay(self, **_):
+    time.sleep(10**6)
+
+App.stop = _stay
+"""
 MISSES = "import nothing_that_is_there\n"
 DATABASE = "model/migrations/__init__.py"
 BROKEN = {
@@ -94,7 +100,11 @@ def package(version: str, module: str = "", addition: str = "") -> Path:
 
 
 def install(version: str, module: str = "", addition: str = "") -> str:
-    command = ["dpkg", "-i", package(version, module, addition)]
+    return put_in(package(version, module, addition))
+
+
+def put_in(made: Path) -> str:
+    command = ["dpkg", "-i", made]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     state = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", "origo"], capture_output=True, text=True, check=True)
     assert (ended.returncode, state.stdout) == (0, "install ok installed"), ended.stderr
@@ -171,6 +181,17 @@ def test_what_ends_later_is_started_again_and_nothing_goes_back() -> None:
 
 def proven() -> bool:
     return settled() and not (HOME / "upgrade/from").exists()
+
+
+def test_a_version_that_hangs_is_not_held_against_the_next_one(server: str) -> None:
+    before, first, second = engine(), package("3.1", "app.py", STAYS), package("3.2")
+    put_in(first)
+    assert "takes its place again" not in put_in(second)
+    assert len((HOME / "upgrade/from").read_text().split()) == 2
+    wait_until(proven)
+    assert str((PROGRAM / "current").readlink()) == "venv" and engine() == before
+    assert not any("does not run" in one for one in issues())
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
 
 
 def test_an_older_version_runs_on_a_database_that_was_not_changed(server: str) -> None:

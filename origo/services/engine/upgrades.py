@@ -7,7 +7,7 @@ from origo.operations.core import Core
 from origo.services import issues
 
 FOLDER = "upgrade"
-"""In the home. The package puts `from` there, the run of the daemon that was replaced (as systemd counts them); its
+"""In the home. The package puts `from` there, the runs of daemons that were replaced (as systemd counts them); its
 program `go-back` leaves `failed` (version, the one before, systemd's word for what happened) and `log`."""
 ISSUE = "engine/upgrade"
 WHY = {"timeout": "it did not answer in time", "watchdog": "it hung"}
