@@ -219,4 +219,4 @@ def test_an_older_version_makes_room_for_the_newer_one_that_changed_the_database
 
 def test_removing_the_package_leaves_nothing_of_any_version(server: str) -> None:
     subprocess.run(["dpkg", "-r", "origo"], check=True, timeout=120)
-    assert not PROGRAM.exists() and (HOME / "origo.db").exists()
+    assert not PROGRAM.exists() and (HOME / "origo.db").exists() and not (HOME / "upgrade").exists()

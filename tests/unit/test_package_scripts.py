@@ -88,3 +88,20 @@ def test_a_further_upgrade_does_not_hide_the_copy_of_the_database_from_before_th
     assert (world.upgrade / "from").read_text() == "one\ntwo\n"
     world.ends("three")
     assert (world.root / "var/lib/origo/restore/origo.db").read_text() == "before"
+
+
+def test_the_report_of_a_failure_is_there_whole_or_not_at_all(world: World) -> None:
+    world.call("preinst", "upgrade", "1")
+    world.says("sync", f'case "$*" in *failed.new) [ ! -e {world.upgrade}/failed ] && cp failed.new seen;; esac')
+    world.ends("two")
+    assert (world.upgrade / "seen").read_text() == (world.upgrade / "failed").read_text() == "2\n1\ntimeout\n"
+    assert not (world.upgrade / "failed.new").exists()
+
+
+def test_removing_the_package_forgets_what_became_of_upgrades_and_keeps_the_rest(world: World) -> None:
+    world.call("preinst", "upgrade", "1")
+    world.ends("two")
+    world.says("exportfs", "exit 0")
+    world.call("postrm", "remove")
+    assert not world.upgrade.exists() and not (world.program / "former").exists()
+    assert (world.root / "var/lib/origo/keys").is_dir()
