@@ -18,7 +18,7 @@ import pytest
 
 from appliance.deb import layout
 from tests.house.source import ROOT
-from tests.system.daemon_world import origo, settled, shown, systemctl, wait_until
+from tests.system.daemon_world import SYSTEMD, origo, settled, shown, systemctl, wait_until
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.timeout(180)]
 
@@ -214,6 +214,24 @@ def test_an_older_version_makes_room_for_the_newer_one_that_changed_the_database
     with contextlib.closing(sqlite3.connect(HOME / "origo.db")) as database:
         assert database.execute("SELECT id FROM second").fetchall() == [(7,)], "what was written since is there"
     assert engine() == before and sorted(HOME.glob("replaced-*")) == replaced
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
+
+
+def test_no_new_engine_is_made_where_the_disk_of_its_home_is_missing(server: str) -> None:
+    before, disk, unit = engine(), WORK / "disk", SYSTEMD / "var-lib-origo.mount"
+    disk.mkdir()
+    systemctl("stop", "origo.slice")
+    subprocess.run(["mount", "--bind", HOME, disk], check=True)
+    subprocess.run(["umount", HOME], check=True)
+    unit.write_text(f"[Mount]\nWhat=/nowhere\nWhere={HOME}\nType=ext4\n")
+    systemctl("daemon-reload")
+    assert subprocess.run(["systemctl", "start", "origo"], check=False).returncode != 0
+    assert list(HOME.iterdir()) == []
+    unit.unlink()
+    systemctl("daemon-reload")
+    subprocess.run(["mount", "--bind", disk, HOME], check=True)
+    systemctl("start", "origo")
+    assert engine() == before
     assert shown("machine-qemu-one.scope", "InvocationID") == server
 
 
