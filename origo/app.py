@@ -73,12 +73,14 @@ class App:
         """Stop; with `guests` every server is shut down before and all programs end, else they stay as they are.
 
         With `again` another takes its place in this process, so systemd is told of no end. Where the machine
-        goes down servers are shut down as well; the programs are then systemd's to end.
+        goes down servers are shut down as well; the programs are then systemd's to end. Where nobody says whether it
+        does, servers are asked to shut down and none is powered off: what was on is started again, if it does not.
         """
         self._stopping.set()
         self.watchdog.stop()
         ending = supervise.machine_is_ending(self.core.local)
-        end_programs, guests = guests and not ending, guests or ending
+        end_programs, force = guests and ending is False, guests or bool(ending)
+        guests = guests or ending is not False
         patience = SETTLE_SECONDS + STOP_SECONDS + (self.core.config["shutdown_seconds"] if guests else 0)
         if again:
             notify.tell("WATCHDOG=1", "STATUS=starting anew")
@@ -89,7 +91,7 @@ class App:
         self.core.operations.stop()
         self._settling.join(timeout=SETTLE_SECONDS)
         if guests:
-            shutdowns.shut_down_all(self.core, self.core.config["shutdown_seconds"])
+            shutdowns.shut_down_all(self.core, self.core.config["shutdown_seconds"], force=force)
         self.follower.stop()
         self.keeper.stop()
         self.core.drivers.close()

@@ -4,6 +4,7 @@ import fcntl
 import itertools
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,8 +22,8 @@ FOLDERS = {
     "log": 0o700,
     "pools": 0o711,
 }
-
-
+LEFT = ("pools", "lost+found")
+"""What a folder may hold that is to become a home."""
 STAGED = "restore"
 """What is to take the place of the engine's own files at the next start."""
 REPLACED = ("origo.db-wal", "origo.db-shm", "origo.db", "origo.toml", "keys")
@@ -84,7 +85,7 @@ def is_home(path: Path) -> bool:
 
 def make(path: Path) -> None:
     """Make a folder into a home. Raises Conflict for one that holds something else."""
-    if path.is_dir() and not is_home(path) and any(path.iterdir()):
+    if path.is_dir() and not is_home(path) and not _is_free(path):
         raise Conflict(f"cannot use {path} as a home: it holds files of something else", hint="name an empty folder")
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o711)
@@ -92,6 +93,19 @@ def make(path: Path) -> None:
     for name, mode in FOLDERS.items():
         (path / name).mkdir(exist_ok=True)
         (path / name).chmod(mode)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether it holds nothing of something else: a new file system's own folder is nothing, and so are pools that a
+    purge has left, since each is a file system of its own."""
+    mine = all(one.name in LEFT and _is_our_folder(one) for one in path.iterdir())
+    return mine and all(_is_our_folder(pool) for pool in (path / "pools").glob("*"))
+
+
+def _is_our_folder(path: Path) -> bool:
+    """Whether it is one, not what leads to one, and nobody else can change what is in it."""
+    status = path.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o002
 
 
 def stage(path: Path, files: Mapping[str, bytes]) -> None:

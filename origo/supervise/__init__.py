@@ -43,8 +43,8 @@ def await_machine(host: Host, over: threading.Event) -> None:
         systemd.await_machine(host, over)
 
 
-def machine_is_ending(host: Host) -> bool:
-    """Whether this daemon is stopped because the machine goes down."""
+def machine_is_ending(host: Host) -> bool | None:
+    """Whether this daemon is stopped because the machine goes down; None where systemd does not say."""
     return runs_us() and systemd.is_ending(host)
 
 

@@ -22,6 +22,8 @@ EXITED = 1
 MACHINE = "origo-machine.service"
 LOOK_SECONDS = 5.0
 """How long a stop of the daemon may have to wait for the wait for the machine."""
+ENDING_SECONDS = (10, 30)
+"""How long systemd may take to say whether the machine is going down, at first and when it is asked once more."""
 GENERAL = (
     "Restart=always",
     f"RestartSec={PAUSES[0]}",
@@ -69,9 +71,14 @@ def await_machine(host: Host, over: threading.Event) -> None:
         over.wait(1)
 
 
-def is_ending(host: Host) -> bool:
-    """Whether the machine is going down, for which systemd stops everything."""
-    return host.run(["systemctl", "is-system-running"], check=False, timeout=10).text.strip() == "stopping"
+def is_ending(host: Host) -> bool | None:
+    """Whether the machine goes down, for which systemd stops everything; None where it, asked twice, does not say."""
+    for seconds in ENDING_SECONDS:
+        with contextlib.suppress(CommandFailed):
+            said = host.run(["systemctl", "is-system-running"], check=False, timeout=seconds).text.strip()
+            if said not in ("", "unknown"):
+                return said == "stopping"
+    return None
 
 
 class Unit(Service):

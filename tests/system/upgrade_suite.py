@@ -18,7 +18,7 @@ import pytest
 
 from appliance.deb import layout
 from tests.house.source import ROOT
-from tests.system.daemon_world import origo, settled, shown, systemctl, wait_until
+from tests.system.daemon_world import SYSTEMD, origo, settled, shown, systemctl, wait_until
 
 pytestmark = [pytest.mark.needs("nginx"), pytest.mark.timeout(180)]
 
@@ -50,6 +50,12 @@ if not os.path.exists("{HOME}/filler"):
     with open("{HOME}/filler", "ab", 0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
+"""
+STAYS = """
+def _stay(self, **_):
+    time.sleep(10**6)
+
+App.stop = _stay
 """
 MISSES = "import nothing_that_is_there\n"
 DATABASE = "model/migrations/__init__.py"
@@ -94,7 +100,11 @@ def package(version: str, module: str = "", addition: str = "") -> Path:
 
 
 def install(version: str, module: str = "", addition: str = "") -> str:
-    command = ["dpkg", "-i", package(version, module, addition)]
+    return put_in(package(version, module, addition))
+
+
+def put_in(made: Path) -> str:
+    command = ["dpkg", "-i", made]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     state = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", "origo"], capture_output=True, text=True, check=True)
     assert (ended.returncode, state.stdout) == (0, "install ok installed"), ended.stderr
@@ -173,6 +183,17 @@ def proven() -> bool:
     return settled() and not (HOME / "upgrade/from").exists()
 
 
+def test_a_version_that_hangs_is_not_held_against_the_next_one(server: str) -> None:
+    before, first, second = engine(), package("3.1", "app.py", STAYS), package("3.2")
+    put_in(first)
+    assert "takes its place again" not in put_in(second)
+    assert len((HOME / "upgrade/from").read_text().split()) == 2
+    wait_until(proven)
+    assert str((PROGRAM / "current").readlink()) == "venv" and engine() == before
+    assert not any("does not run" in one for one in issues())
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
+
+
 def test_an_older_version_runs_on_a_database_that_was_not_changed(server: str) -> None:
     before = engine()
     install("2.9")
@@ -196,6 +217,24 @@ def test_an_older_version_makes_room_for_the_newer_one_that_changed_the_database
     assert shown("machine-qemu-one.scope", "InvocationID") == server
 
 
+def test_no_new_engine_is_made_where_the_disk_of_its_home_is_missing(server: str) -> None:
+    before, disk, unit = engine(), WORK / "disk", SYSTEMD / "var-lib-origo.mount"
+    disk.mkdir()
+    systemctl("stop", "origo.slice")
+    subprocess.run(["mount", "--bind", HOME, disk], check=True)
+    subprocess.run(["umount", HOME], check=True)
+    unit.write_text(f"[Mount]\nWhat=/nowhere\nWhere={HOME}\nType=ext4\n")
+    systemctl("daemon-reload")
+    assert subprocess.run(["systemctl", "start", "origo"], check=False).returncode != 0
+    assert list(HOME.iterdir()) == []
+    unit.unlink()
+    systemctl("daemon-reload")
+    subprocess.run(["mount", "--bind", disk, HOME], check=True)
+    systemctl("start", "origo")
+    assert engine() == before
+    assert shown("machine-qemu-one.scope", "InvocationID") == server
+
+
 def test_removing_the_package_leaves_nothing_of_any_version(server: str) -> None:
     subprocess.run(["dpkg", "-r", "origo"], check=True, timeout=120)
-    assert not PROGRAM.exists() and (HOME / "origo.db").exists()
+    assert not PROGRAM.exists() and (HOME / "origo.db").exists() and not (HOME / "upgrade").exists()

@@ -1,5 +1,6 @@
 """What a home promises: one daemon, our own marker, nothing of others touched."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,37 @@ def test_a_folder_that_holds_something_else_is_not_made_a_home(tmp_path: Path) -
     with pytest.raises(Conflict, match="it holds files of something else"):
         home.Home(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letter"]
+
+
+def test_what_a_purge_leaves_of_pools_and_an_empty_file_system_is_made_a_home(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir(mode=0o700)
+    image = tmp_path / "pools/0/images/one.qcow2"
+    image.parent.mkdir(parents=True)
+    image.write_text("kept")
+    home.Home(tmp_path).release()
+    assert home.is_home(tmp_path) and image.read_text() == "kept"
+
+
+def lead(path: Path) -> None:
+    path.symlink_to("/var/tmp")
+
+
+def open_to_all(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+@pytest.mark.parametrize("name", ["pools", "lost+found", "pools/0"])
+@pytest.mark.parametrize("made", [Path.touch, lead, open_to_all])
+def test_only_folders_of_its_own_count_as_what_a_purge_leaves(
+    name: str, made: Callable[[Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    made(tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Conflict, match="it holds files of something else"):
+        home.Home(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_keys_are_for_root_only_and_the_home_can_be_passed_through(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ def test_a_librarys_own_licence_is_in_the_copyright_file(tmp_path: Path) -> None
     assert "\n .\n Do as you like.\n" in told
 
 
+def test_a_unit_that_works_in_the_home_waits_for_the_homes_own_disk() -> None:
+    units = {path.name: path.read_text() for path in (layout.ROOT / "appliance/units").iterdir()}
+    at_home = {name: text for name, text in units.items() if "=/var/lib/origo" in text or " /var/lib/origo" in text}
+    assert {"origo.service", "origo-firewall.service"} <= set(at_home)
+    assert [name for name, text in at_home.items() if "\nRequiresMountsFor=/var/lib/origo\n" not in text] == []
+
+
 @pytest.mark.parametrize("script", layout.SCRIPTS)
 def test_a_maintainer_script_is_right_for_the_shell(script: str) -> None:
     ended = subprocess.run(["dash", "-n", layout.HERE / script], capture_output=True, text=True, check=False)

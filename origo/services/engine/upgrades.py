@@ -7,20 +7,22 @@ from origo.operations.core import Core
 from origo.services import issues
 
 FOLDER = "upgrade"
-"""In the home. The package puts `from` there, the run of the daemon that was replaced (as systemd counts them); its
+"""In the home. The package puts `from` there, the runs of daemons that were replaced (as systemd counts them); its
 program `go-back` leaves `failed` (version, the one before, systemd's word for what happened) and `log`."""
 ISSUE = "engine/upgrade"
 WHY = {"timeout": "it did not answer in time", "watchdog": "it hung"}
+REPORTED = 3
 LONGEST = 200
 
 
 def look(core: Core) -> None:
     """Let there be an issue if this is the former program, because the newer one did not run."""
     failed = Path(core.config.path(FOLDER, "failed"))
-    if not failed.is_file():
+    report = failed.read_text(errors="replace").splitlines() if failed.is_file() else []
+    if len(report) != REPORTED or not all(report):  # a power cut can damage it
         issues.end(core.events, ISSUE)
         return
-    newer, former, result = failed.read_text().splitlines()
+    newer, former, result = report
     log = failed.with_name("log")
     said = log.read_text(errors="replace").split("\n") if log.exists() else []
     reasons = [line.strip() for line in said if line.strip() and not line.startswith(" ")]  # a hint is indented

@@ -82,8 +82,9 @@ def leading(servers: Sequence[Server]) -> list[Server]:
     return [server for server in servers if server.stack_id is None or server.position == last[server.stack_id]]
 
 
-def shut_down_all(core: Core, seconds: float) -> None:
-    """Shut every guest down, each level of a stack in its share of `seconds`, and power off what still runs then."""
+def shut_down_all(core: Core, seconds: float, *, force: bool = True) -> None:
+    """Shut every guest down, each level of a stack in its share of `seconds`; with `force` what still runs then is
+    powered off."""
     Node.update(boot=ENDING).execute()
     running = list(Server.select().where(Server.power != "stopped"))
     levels = {(server.stack_id, server.position) for server in running if server.stack_id}
@@ -94,7 +95,7 @@ def shut_down_all(core: Core, seconds: float) -> None:
         shutdowns.ask(running)
         time.sleep(LOOK_SECONDS)
         running = [server for server in running if _runs(core, server)]
-    for server in running:
+    for server in running if force else ():
         try:
             nodes.hypervisor(core, server.node).stop(server.id, force=True)
         except OrigoError as error:
