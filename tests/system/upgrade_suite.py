@@ -235,6 +235,20 @@ def test_no_new_engine_is_made_where_the_disk_of_its_home_is_missing(server: str
     assert shown("machine-qemu-one.scope", "InvocationID") == server
 
 
+def test_after_a_purge_that_left_a_pool_on_its_own_disk_a_new_engine_starts_beside_it() -> None:
+    before, pool = engine(), HOME / "pools/1"
+    pool.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0711", "tmpfs", pool], check=True)
+    (pool / "witness").touch()
+    answer = "origo origo/purge-data boolean true"
+    subprocess.run(["debconf-set-selections"], input=answer, text=True, check=True)
+    subprocess.run(["dpkg", "-P", "origo"], env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, check=True)
+    assert [*HOME.rglob("*")] == [HOME / "pools", pool, pool / "witness"]
+    put_in(package("5"))
+    wait_until(settled)
+    assert engine() != before and (pool / "witness").exists()
+
+
 def test_removing_the_package_leaves_nothing_of_any_version(server: str) -> None:
     subprocess.run(["dpkg", "-r", "origo"], check=True, timeout=120)
     assert not PROGRAM.exists() and (HOME / "origo.db").exists() and not (HOME / "upgrade").exists()
