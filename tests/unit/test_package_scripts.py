@@ -77,6 +77,18 @@ def test_the_end_of_a_version_that_hung_is_not_the_failure_of_the_next(world: Wo
     assert world.goes_back()
 
 
+def test_removing_a_version_on_trial_is_not_its_failure(world: World) -> None:
+    (world.root / "run/systemd/system").mkdir(parents=True)
+    world.says("deb-systemd-invoke", "exit 0")
+    world.says("nft", "exit 0")
+    world.call("preinst", "upgrade", "1")
+    world.ends("one", "success")
+    world.says("systemctl", "exit 1")
+    world.call("prerm", "remove")
+    world.ends("two")
+    assert not world.goes_back()
+
+
 def test_a_further_upgrade_does_not_hide_the_copy_of_the_database_from_before_the_first(world: World) -> None:
     world.call("preinst", "upgrade", "1")
     os.utime(world.upgrade / "from", ns=(10**18, 10**18 + 1))
