@@ -17,6 +17,7 @@ from origo.operations.core import Core
 from origo.services import engine, pools
 from origo.services.access import SYSTEM, Actor
 from origo.services.engine import backups, copying, doctor
+from origo.services.pools import keeping
 from origo.services.pools.operations import CreatePool
 from tests.functional import kinds
 from tests.functional.api_world import World
@@ -330,6 +331,20 @@ def test_an_engine_that_has_pools_is_never_overwritten_by_a_lost_one(core: Core,
     args = {"pool": 0, "name": "", "lost": lost, "key": core.secrets.seal(key)}
     with pytest.raises(Conflict, match="this one has pools already"):
         core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id)
+
+
+def test_no_backup_is_written_into_a_pool_of_another_engine_and_none_there_is_removed(core: Core, key: str) -> None:
+    folder = Path(pools.find(0).path, "engine")
+    theirs = [f"{number:08}-20200101-000000-0123abcd.backup" for number in range(1, copying.KEPT + 1)]
+    for name in theirs:
+        (folder / name).touch()
+    (folder / "notes.json").write_text('{"schema": 1, "engine": {"id": "another", "name": "lab"}}')
+    row = core.operations.submit(copying.BackUpEngine(), {"pool": 0, "begun": 1.8e9}, by=SYSTEM.id)
+    ended = core.operations.wait(row.id, 20)
+    assert ended.status == "undone" and "it has the images of another engine, lab" in ended.error["message"]
+    keeping.ensure(core, open_all=True)
+    backups.nightly(core)
+    assert sorted(stored(core)) == theirs
 
 
 @pytest.mark.parametrize("wrong", ["another", "mistyped"])

@@ -16,6 +16,7 @@ from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
 from origo.secrets import recovery
 from origo.services import pools
+from origo.services.pools import notes
 from origo.services.pools.operations import described, where
 
 AREA = "engine"
@@ -93,6 +94,7 @@ class WriteBackup(Step):
         return [f"file {_path(ctx, ctx.data['name'])}"]
 
     def do(self, ctx: Context) -> None:
+        notes.check_owner(ctx.core.local, *where(ctx))
         sealed = recovery.encrypt(ctx.data["recovery"], pack(ctx.core))
         ctx.core.local.write(_path(ctx, ctx.data["name"]), sealed, mode=0o600)
 

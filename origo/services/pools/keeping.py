@@ -85,12 +85,14 @@ def make_first(core: Core) -> None:
     driver, options = core.config["storage"], core.config.storage_options
     pool = Pool(id=0, name=name, driver=driver, path=path, options=options, state="ready", created=time.time())
     pools.driver(core, pool).create(pools.spec(pool))
+    notes.check_owner(core.local, pools.driver(core, pool), pools.spec(pool))
     pool.save(force_insert=True)
 
 
 def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
     try:
         usage = _usage(core, pool, reopen=reopen)
+        notes.check_owner(core.local, pools.driver(core, pool), pools.spec(pool))
     except OrigoError as error:
         if _change(pool, "missing"):
             core.events.emit("pool.missing", "pools", str(pool.id), sentence=error.message)
