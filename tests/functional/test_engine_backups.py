@@ -133,6 +133,24 @@ def test_a_database_that_went_back_writes_newer_ones_than_all_that_are_there(cor
     assert stored(again) == [third, second, first]
 
 
+def test_a_file_that_is_called_like_a_backup_of_no_possible_time_is_none(core: Core, key: str) -> None:
+    Path(pools.find(0).path, "engine", "00000009-20261399-250000-0123abcd.backup").touch()
+    assert stored(core) == []
+    assert said_of_backups(core) == [(True, "backup of the engine in pool default", "there is none yet")]
+    backups.nightly(core)
+    assert done(core).status == "done" and open_issues() == []
+
+
+def test_backups_are_in_order_beyond_eight_digits(core: Core, key: str) -> None:
+    folder = Path(pools.find(0).path, "engine")
+    for number in (99999999, 100000000):
+        (folder / f"{number}-20260101-000000-0123abcd.backup").touch()
+    assert back_up(core).startswith("100000001-")
+    assert [copying.number(name) for name in stored(core)] == [100000001, 100000000, 99999999]
+    query = Page(q="", limit=100, cursor="")
+    assert [one["name"] for one in backups.list_(core, SYSTEM, query)["items"]] == stored(core)
+
+
 def test_two_backups_that_are_asked_for_at_once_have_an_order(core: Core, key: str) -> None:
     core.operations.stop()
     asked = [core.operations.submit(copying.BackUpEngine(), {"pool": 0, "begun": 1.8e9}, by=SYSTEM.id) for _ in "12"]

@@ -27,18 +27,17 @@ def check_owner(local: Host, driver: Storage, pool: PoolSpec) -> None:
         )
 
 
-def read(core: Core, pool: Pool) -> dict[str, Any]:
-    """What an open pool of this engine remembers; empty if that is nothing, or nothing that can be understood.
+def read(core: Core, pool: Pool) -> noted.Noted | None:
+    """What an open pool of this engine remembers; None if that is nothing.
 
-    Raises Conflict when a newer version has noted it.
+    Raises Conflict for what cannot be understood, or was noted by a newer version.
     """
-    text = _text_of(core.local, _path(core, pool))
+    path = _path(core, pool)
+    text = _text_of(core.local, path)
     head = noted.head(text)
-    if head is None:
-        return {}
-    if head.schema > noted.SCHEMA:
+    if head is not None and head.schema > noted.SCHEMA:
         raise Conflict(f"cannot note anything in pool {pool.name}: a newer version of Origo did")
-    return dict(json.loads(text))
+    return noted.parse(text, path) if text else None
 
 
 def write(core: Core, pool: Pool) -> None:
