@@ -168,12 +168,23 @@ class FolderStorage(Storage, Exports):
 
     def _make(self, pool: PoolSpec, facts: Mapping[str, Any]) -> None:
         """Marker first, then the areas; what is there already stays. `facts` are the driver's own, for the marker."""
+        self._check_areas(pool)
         self._make_folder(pool.path, TOP_MODE)
         if not self.host.exists(f"{pool.path}/{MARKER}"):
             text = json.dumps({"contract": 1, "id": pool.id, **facts}, indent=1) + "\n"
             self.host.write(f"{pool.path}/{MARKER}", text.encode(), mode=0o600)
         for area, mode in AREAS.items():
             self._make_folder(f"{pool.path}/{area}", mode)
+
+    def _check_areas(self, pool: PoolSpec) -> None:
+        """Refuse a pool one of whose folders is a link or a file: where a link leads is not the pool."""
+        for path in (pool.path, *(f"{pool.path}/{area}" for area in AREAS)):
+            kind = self.host.stat(path).kind if self.host.exists(path) else "folder"
+            if kind != "folder":
+                raise Unavailable(
+                    f"cannot open pool {pool.name}: {path} is a {kind}, no folder",
+                    hint=f"`ls -l {path}` shows it; Origo makes a folder there once nothing is in its place",
+                )
 
     def _make_folder(self, path: str, mode: int) -> None:
         """Change only what differs: a full file system may refuse to set a mode, even the one that is there."""

@@ -60,6 +60,7 @@ class FakeStorage(FolderStorage):
         """It is there or not."""
         self._fail("open")
         self._marker(pool)
+        self._check_areas(pool)
 
     def usage(self, pool: PoolSpec) -> PoolUsage:
         """The file system's room, or what a test says."""

@@ -1,6 +1,6 @@
 """What every Storage must keep: subclass `StorageSuite`, give the fixtures `make` and `pool`, run pytest.
 
-Numbers are those of the clauses in docs/reference/contract-storage.md. Clauses 1–21; those of a pool that can be filled
+Numbers are those of the clauses in docs/reference/contract-storage.md. Clauses 1–28; those of a pool that can be filled
 are `FullPoolSuite`, in a module of its own.
 """
 
@@ -385,3 +385,16 @@ class StorageSuite:
             for _ in range(2):
                 storage.take(pool)
             assert list(make().list(pool, "images")) == [IMAGE.name]
+
+    def test_28_an_area_that_is_a_link_is_refused_and_not_followed(self, make: Make, pool: PoolSpec) -> None:
+        make().create(pool)
+        host, trash, target = make().host, f"{pool.path}/trash", f"{pool.path}/masters/target"
+        host.make_folder(target, mode=0o755)
+        host.remove(trash)
+        host.run(["ln", "-s", target, trash])
+        for act in (make().open, make().create):
+            with pytest.raises(Unavailable, match="trash is a link, no folder"):
+                act(pool)
+        assert host.stat(target).mode == 0o755
+        for path in (trash, target):
+            host.remove(path)

@@ -54,6 +54,7 @@ class RsyncStorage(FolderStorage):
         lost = self._lost(pool)
         if lost:
             raise NotFound(f"cannot find pool {pool.name}: {lost}", hint="mount its disk, then try again")
+        self._check_areas(pool)
 
     def usage(self, pool: PoolSpec) -> PoolUsage:
         """The file system's room; without any when it is not the pool's own."""

@@ -14,8 +14,19 @@ Offered = Mapping[str, frozenset[str]]
 """Properties that a ZFS knows, with the words they take; none means: a number or anything."""
 
 OWNER = "origo:pool"
-POOL_PROPERTIES = {"ashift": "12"}
-PROPERTIES = {"recordsize": "64K", "compression": "lz4", "xattr": "sa", "atime": "off", "direct": "disabled"}
+UNCACHED = "cachefile=none"
+"""In no list of what the machine imports and mounts at a boot by itself: whoever imports it looks at it first."""
+POOL_PROPERTIES = {"ashift": "12", "cachefile": "none"}
+GUARDS = {"setuid": "off", "devices": "off", "exec": "off"}
+"""What lies in a pool is never run, and opens no device, whoever wrote it there."""
+PROPERTIES = {
+    "recordsize": "64K",
+    "compression": "lz4",
+    "xattr": "sa",
+    "atime": "off",
+    "direct": "disabled",
+    **GUARDS,
+}
 """What suits disks of guests: blocks near the size they write, no time stamps, no way around the checksums."""
 
 SPARE = "16M"
@@ -25,7 +36,8 @@ POOL_USAGE: Argv = ("zpool", "get")
 USAGE: Argv = ("zfs", "get")
 """Without arguments these print every property with the words that it takes; even a ZFS without pools does."""
 VERSION: Argv = ("zfs", "version")
-POOLS: Argv = ("zpool", "list", "-H", "-o", "name,guid,health")
+POOLS: Argv = ("zpool", "list", "-H", "-o", "name,guid,health,cachefile")
+DATASET = ("name", "canmount", "mountpoint", "sharenfs", "sharesmb")
 
 
 def left_out(pool_offered: Offered, offered: Offered) -> tuple[str, ...]:
@@ -90,7 +102,7 @@ def text(commands: Iterable[Argv]) -> str:
 
 def properties(wanted: Wanted) -> Argv:
     """What is known of the ZFS pool and its dataset."""
-    names = f"{OWNER},mounted,mountpoint,used,available,refreservation"
+    names = ",".join((OWNER, "mounted", "mountpoint", "used", "available", "refreservation", *GUARDS))
     return ("zfs", "get", "-H", "-p", "-d", "1", "-o", "name,property,value", names, wanted.zpool)
 
 
@@ -99,16 +111,40 @@ def status(wanted: Wanted) -> Argv:
     return ("zpool", "status", "-j", "--json-int", wanted.zpool)
 
 
-def import_zpool(wanted: Wanted, guid: str, *, take: bool = False) -> Argv:
-    """Takes that very ZFS pool in. Without -f (`take`) one that another machine did not give back is refused."""
+def import_zpool(wanted: Wanted, guid: str, *, take: bool = False, mounting: bool = False) -> Argv:
+    """Takes that very ZFS pool in, by no other name. Without -f (`take`) one that another machine did not give back is
+    refused; unless it is `mounting`, nothing of it appears anywhere yet."""
     folders = sorted({posixpath.dirname(source) for source in wanted.sources})
     return (
         "zpool",
         "import",
         *(("-f",) if take else ()),
+        *(() if mounting else ("-N",)),
+        *("-o", UNCACHED),
         *(word for folder in folders for word in ("-d", folder)),
         guid,
+        wanted.zpool,
     )
+
+
+def export(wanted: Wanted) -> Argv:
+    """Gives the ZFS pool back."""
+    return ("zpool", "export", wanted.zpool)
+
+
+def uncache(wanted: Wanted) -> Argv:
+    """Takes it from the list of what the machine imports and mounts at its next boot."""
+    return ("zpool", "set", UNCACHED, wanted.zpool)
+
+
+def datasets(wanted: Wanted) -> Argv:
+    """Where each dataset of the ZFS pool would be mounted, and how it would be shared."""
+    return ("zfs", "list", "-H", "-r", "-t", "filesystem", "-o", ",".join(DATASET), wanted.zpool)
+
+
+def guard(wanted: Wanted, name: str) -> Argv:
+    """Sets one of the `GUARDS` of the dataset."""
+    return ("zfs", "set", f"{name}={GUARDS[name]}", wanted.dataset)
 
 
 def spare(wanted: Wanted, size: str) -> Argv:

@@ -1,18 +1,21 @@
 """Pools on ZFS: one ZFS pool with one dataset each, known by the property origo:pool and found again by its id."""
 
+import shlex
 import time
 from collections.abc import Callable
+from functools import partial
 
 from origo_plugins.storage_zfs import commands, options, parse
 from origo_plugins.storage_zfs.commands import Argv
 from origo_plugins.storage_zfs.options import Wanted
 from origo_plugins.storage_zfs.parse import Written
 from origo_plugins.storage_zfs.sources import Sources
-from origo_plugins.storage_zfs.zpools import MEND, Found, find, silent
+from origo_plugins.storage_zfs.zpools import MEND, Found, astray, find, silent
 
 from origo.contracts import Facts, Lack, Place, PoolSpec, PoolUsage, Takeover
 from origo.contracts.folders import FolderStorage
 from origo.errors import BadInput, CommandFailed, Conflict, NoRoom, NotFound, Unavailable
+from origo.host import Result
 
 LONG = 600
 BUSY_TRIES = 50
@@ -175,18 +178,40 @@ class ZfsStorage(FolderStorage, Takeover):
             return None
         if self._strangers(pool):
             raise Unavailable(f"cannot open pool {pool.name}: {pool.path} holds something else")
-        result = self.host.run(commands.import_zpool(wanted, guid), check=False, timeout=LONG)
+        result = self._try_import(wanted, guid)
         if result.code and take and _is_anothers(result.err):
             self._check_idle(pool, sources)
-            result = self.host.run(commands.import_zpool(wanted, guid, take=True), check=False, timeout=LONG)
+            result = self._try_import(wanted, guid, take=True)
         if result.code and _is_anothers(result.err):
             raise Unavailable(
                 f"cannot open pool {pool.name}: {_last_used(sources.written())} and did not give it back",
-                hint=f"if that machine is gone for good: `origo engine recover --take`, or zpool import -f {guid}",
+                hint=f"if that machine is gone for good: `origo engine recover --take`, or zpool import -fN {guid}",
             )
         if result.code:
             raise Unavailable(f"cannot open pool {pool.name}: {result.err.decode(errors='replace').strip()[-300:]}")
+        try:
+            self._look(pool, wanted)
+        except Unavailable:
+            self.host.run(commands.export(wanted), check=False, timeout=LONG)
+            raise
         return self._found(pool, wanted)
+
+    def _try_import(self, wanted: Wanted, guid: str, *, take: bool = False) -> Result:
+        """Without mounting anything, unless this ZFS is so old that it always does."""
+        result = self.host.run(commands.import_zpool(wanted, guid, take=take), check=False, timeout=LONG)
+        if b"invalid option 'N'" in result.err:
+            argv = commands.import_zpool(wanted, guid, take=take, mounting=True)
+            result = self.host.run(argv, check=False, timeout=LONG)
+        return result
+
+    def _look(self, pool: PoolSpec, wanted: Wanted) -> None:
+        """Refuse a ZFS pool that says more than what its dataset holds: whoever had its devices may have written it."""
+        name, sentence = astray(self.host, wanted)
+        if name:
+            raise Unavailable(
+                f"cannot open pool {pool.name}: {sentence}",
+                hint=f"`zpool import -N` lets you look at it; if it is yours: `zfs set {_harmless(wanted, name)}`",
+            )
 
     def _check_idle(self, pool: PoolSpec, sources: Sources) -> None:
         """Refuse a ZFS pool that is written while this looks."""
@@ -203,8 +228,14 @@ class ZfsStorage(FolderStorage, Takeover):
         return found.owner == wanted.owner and found.guid == sources.guid()
 
     def _mount(self, pool: PoolSpec, wanted: Wanted) -> None:
-        """Let the dataset appear at the pool's path, over an empty folder only."""
+        """Let the dataset appear at the pool's path, over an empty folder only, and from now on there alone."""
         found = self._found(pool, wanted)
+        if not found.mounted:
+            self._look(pool, wanted)
+        for name in found.unguarded:
+            self._even_if_full(pool, partial(self._run, "guard", pool, commands.guard(wanted, name)))
+        if found.cached:
+            self.host.run(commands.uncache(wanted), check=False)
         if found.mountpoint == pool.path and found.mounted:
             return
         if self._strangers(pool):
@@ -249,6 +280,11 @@ class ZfsStorage(FolderStorage, Takeover):
 def _is_anothers(printed: bytes) -> bool:
     """Whether ZFS refused because another machine did not export the ZFS pool."""
     return b"other system" in printed
+
+
+def _harmless(wanted: Wanted, name: str) -> str:
+    """The setting that lets that dataset appear nowhere, or to nobody else."""
+    return shlex.join(["sharenfs=off", "sharesmb=off", name] if name == wanted.dataset else ["mountpoint=none", name])
 
 
 def _last_used(written: Written) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from origo_plugins.storage_zfs.commands import DATASET
+
 from origo.errors import Unavailable
 
 PROPERTY = re.compile(r"^\s+([a-z_]+)\s+(?:YES|NO)\s+(?:(?:YES|NO)\s+)?(\S.*)$")
@@ -29,6 +31,15 @@ class Written:
     times: int
     when: int
     host: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset, where it would be mounted (empty: nowhere), and whether it would be shared then."""
+
+    name: str
+    mountpoint: str
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,21 @@ def version(printed: bytes) -> str:
     return match[1] if match else ""
 
 
-def pools(printed: bytes) -> Mapping[str, tuple[str, str]]:
-    """The id and the health of each ZFS pool by name."""
-    rows = [line.split("\t") for line in printed.decode(errors="replace").split("\n") if line.count("\t") == 2]
-    return {name: (guid, health) for name, guid, health in rows}
+def pools(printed: bytes) -> Mapping[str, tuple[str, str, bool]]:
+    """By name the id and the health of each ZFS pool, and whether the machine imports it by itself."""
+    rows = [line.split("\t") for line in printed.decode(errors="replace").split("\n") if line.count("\t") == 3]
+    return {name: (guid, health, cache == "-") for name, guid, health, cache in rows}
+
+
+def datasets(printed: bytes) -> tuple[Dataset, ...]:
+    """From `zfs list`, all of a ZFS pool; a mountpoint may be any text that begins with a slash."""
+    rows = [line.split("\t") for line in printed.decode(errors="replace").removesuffix("\n").split("\n")]
+    if any(len(row) != len(DATASET) for row in rows):
+        raise Unavailable("cannot tell what is in a ZFS pool: zfs printed something else")
+    return tuple(
+        Dataset(name, "" if can == "off" or place in ("none", "legacy") else place, (nfs, smb) != ("off", "off"))
+        for name, can, place, nfs, smb in rows
+    )
 
 
 def properties(printed: bytes) -> Mapping[str, Mapping[str, str]]:

@@ -15,7 +15,8 @@ MEND = "`apt install zfsutils-linux zfs-dkms` (contrib), for a new kernel `dkms 
 @dataclass(frozen=True)
 class Found:
     """An imported ZFS pool: whose it is, its health, its room, and whether its dataset is there and
-    mounted, and whether room is kept back (`spare`)."""
+    mounted, whether room is kept back (`spare`), whether the machine imports it at a boot by itself (`cached`), and
+    which of the dataset's guards are lacking (`unguarded`)."""
 
     guid: str
     owner: str
@@ -26,6 +27,8 @@ class Found:
     mounted: bool
     mountpoint: str
     spare: bool
+    cached: bool
+    unguarded: tuple[str, ...]
 
 
 def find(host: Host, wanted: Wanted) -> Found | None:
@@ -53,7 +56,24 @@ def find(host: Host, wanted: Wanted) -> Found | None:
         mounted=below.get("mounted") == "yes",
         mountpoint=below.get("mountpoint", ""),
         spare=top.get("refreservation", "0") not in ("0", "none"),
+        cached=pools[wanted.zpool][2],
+        unguarded=tuple(name for name, value in commands.GUARDS.items() if below.get(name, value) != value),
     )
+
+
+def astray(host: Host, wanted: Wanted) -> tuple[str, str]:
+    """What of an imported ZFS pool would lie among the files of this machine besides its own dataset, or be given to
+    other machines: its name, and a sentence; both empty if nothing would."""
+    try:
+        found = parse.datasets(host.run(commands.datasets(wanted)).out)
+    except CommandFailed as error:
+        raise Unavailable(f"cannot look at the ZFS pool {wanted.zpool}: {why(error)}") from error
+    for one in found:
+        if one.name == wanted.dataset and one.shared:
+            return one.name, f"its dataset {one.name} would be shared with other machines"
+        if one.name != wanted.dataset and one.mountpoint:
+            return one.name, f"it has another dataset, {one.name}, that would be mounted at {one.mountpoint!r}"
+    return "", ""
 
 
 def silent(error: CommandFailed) -> str:

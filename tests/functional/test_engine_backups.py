@@ -17,6 +17,7 @@ from origo.operations.core import Core
 from origo.services import engine, pools
 from origo.services.access import SYSTEM, Actor
 from origo.services.engine import backups, copying, doctor
+from origo.services.pools import keeping
 from origo.services.pools.operations import CreatePool
 from tests.functional import kinds
 from tests.functional.api_world import World
@@ -130,6 +131,24 @@ def test_a_database_that_went_back_writes_newer_ones_than_all_that_are_there(cor
     third = back_up(again, 1.7e9)
     again.operations.stop()
     assert stored(again) == [third, second, first]
+
+
+def test_a_file_that_is_called_like_a_backup_of_no_possible_time_is_none(core: Core, key: str) -> None:
+    Path(pools.find(0).path, "engine", "00000009-20261399-250000-0123abcd.backup").touch()
+    assert stored(core) == []
+    assert said_of_backups(core) == [(True, "backup of the engine in pool default", "there is none yet")]
+    backups.nightly(core)
+    assert done(core).status == "done" and open_issues() == []
+
+
+def test_backups_are_in_order_beyond_eight_digits(core: Core, key: str) -> None:
+    folder = Path(pools.find(0).path, "engine")
+    for number in (99999999, 100000000):
+        (folder / f"{number}-20260101-000000-0123abcd.backup").touch()
+    assert back_up(core).startswith("100000001-")
+    assert [copying.number(name) for name in stored(core)] == [100000001, 100000000, 99999999]
+    query = Page(q="", limit=100, cursor="")
+    assert [one["name"] for one in backups.list_(core, SYSTEM, query)["items"]] == stored(core)
 
 
 def test_two_backups_that_are_asked_for_at_once_have_an_order(core: Core, key: str) -> None:
@@ -360,6 +379,20 @@ def test_an_engine_that_has_pools_is_never_overwritten_by_a_lost_one(core: Core,
     args = {"pool": 0, "name": "", "lost": lost, "key": core.secrets.seal(key)}
     with pytest.raises(Conflict, match="this one has pools already"):
         core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id)
+
+
+def test_no_backup_is_written_into_a_pool_of_another_engine_and_none_there_is_removed(core: Core, key: str) -> None:
+    folder = Path(pools.find(0).path, "engine")
+    theirs = [f"{number:08}-20200101-000000-0123abcd.backup" for number in range(1, copying.KEPT + 1)]
+    for name in theirs:
+        (folder / name).touch()
+    (folder / "notes.json").write_text('{"schema": 1, "engine": {"id": "another", "name": "lab"}}')
+    row = core.operations.submit(copying.BackUpEngine(), {"pool": 0, "begun": 1.8e9}, by=SYSTEM.id)
+    ended = core.operations.wait(row.id, 20)
+    assert ended.status == "undone" and "it has the images of another engine, lab" in ended.error["message"]
+    keeping.ensure(core, open_all=True)
+    backups.nightly(core)
+    assert sorted(stored(core)) == theirs
 
 
 @pytest.mark.parametrize("wrong", ["another", "mistyped"])

@@ -14,7 +14,7 @@ from origo.operations.core import Core
 from origo.services import engine
 from origo.services.access import SYSTEM
 from origo.services.images import operations as images
-from origo.services.pools import keeping
+from origo.services.pools import keeping, recalling
 from origo.services.stacks import operations as stacks
 from tests.functional import kinds
 from tests.functional.shelf import Shelf, room
@@ -84,6 +84,57 @@ def test_a_pool_that_cannot_be_opened_is_an_issue_until_it_can_and_keeps_no_othe
     assert model.Pool.get_by_id(0).state == "ready"
     kinds_of = [event.kind for event in core.events.since(0) if event.noun == "pools" and event.target == "0"]
     assert kinds_of == ["pool.missing", "pool.ready"]
+
+
+@pytest.fixture
+def second(core: Core) -> model.Pool:
+    """Another pool, which is opened after the first."""
+    path = Path(core.config.home, "second")
+    Shelf(core.local, {}).create(PoolSpec(1, "second", str(path)))
+    keeping.ensure(core)
+    return model.Pool.create(id=1, name="second", driver="files", path=str(path), created=1.0, state="missing")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '{"schema": 1, "engine": {"id": "ID", "name": "n"}, "count": 9, "images": 7}',
+        '{"schema": 1, "engine": {"id": "ID", "name": "n"}, "count": "9", "images": []}',
+        '{"schema": 1, "engine": {"id": "ID", "name": "n"}, "count": 1' + "0" * 400 + "}",
+        '{"schema": 1, "engine": {"id": "ID", "name": "n"}, "count": 9, "images": [{"id": "x"}]}',
+        "[" * 100_000,
+        '{"schema": 1, "engine": 7}',
+    ],
+)
+def test_odd_notes_of_one_pool_are_told_and_left_and_keep_no_other_from_opening(
+    core: Core, second: model.Pool, odd: str
+) -> None:
+    path = Path(model.Pool.get_by_id(0).path, "engine", "notes.json")
+    path.write_text(odd.replace("ID", model.EngineRow.get().id))
+    keeping.ensure(core, open_all=True)
+    (said,) = open_issues()
+    assert said.startswith(f"cannot read {path}: ") and len(said) < 300
+    assert [pool.state for pool in model.Pool.select().order_by(model.Pool.id)] == ["ready", "ready"]
+    assert path.read_text() == odd.replace("ID", model.EngineRow.get().id)
+    path.unlink()
+    keeping.ensure(core)
+    assert open_issues() == [] and path.exists()
+
+
+def test_an_error_in_looking_after_one_pool_keeps_no_other_from_opening(
+    core: Core, second: model.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(core: Core, pool: model.Pool) -> None:
+        if pool.id == 0:
+            raise ValueError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recalling, "recall", fail)
+        keeping.ensure(core, open_all=True)
+    assert open_issues() == ["cannot look after pool default because of an error in the engine"]
+    assert model.Pool.get_by_id(1).state == "ready"
+    keeping.ensure(core)
+    assert open_issues() == []
 
 
 def test_a_pool_that_is_being_made_is_left_to_its_operation(core: Core) -> None:

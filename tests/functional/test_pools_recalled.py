@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from origo import model
+from origo.errors import Conflict
 from origo.model import Image
 from origo.operations.core import Core
 from origo.services import pools
 from origo.services.images import operations as images
 from origo.services.pools import keeping, recalling
+from origo.services.pools.operations import CreatePool
 from origo.services.servers import operations as servers
 from tests.functional import kinds, watching
 
@@ -190,10 +192,54 @@ def test_whenever_it_is_cut_off_the_next_start_ends_with_the_same(
 
 
 def test_notes_of_another_engine_are_never_overwritten(engine: Engine) -> None:
-    path = Path(pools.find(0).path, "engine", "notes.json")
+    path = of_another_engine(pools.find(0))
+    keeping.ensure(engine.core, open_all=True)
+    assert json.loads(path.read_text())["engine"]["name"] == "lab"
+
+
+SAID = "cannot use pool default: it has the images of another engine, lab"
+
+
+def of_another_engine(pool: model.Pool) -> Path:
+    """The disk of another engine's pool of the same number is at its place; the notes there."""
+    path = Path(pool.path, "engine", "notes.json")
     found = json.loads(path.read_text())
     found["engine"] = {"id": "another", "name": "lab"}
     path.write_text(json.dumps(found))
+    return path
+
+
+def test_a_pool_of_another_engine_counts_as_missing_until_its_own_disk_is_back(engine: Engine) -> None:
+    path = Path(pools.find(0).path, "engine", "notes.json")
+    own = path.read_text()
+    of_another_engine(pools.find(0))
+    for open_all in (True, False):
+        keeping.ensure(engine.core, open_all=open_all)
+        assert pools.find(0).state == "missing" and open_issues() == [SAID]
+    shown = pools.show_row(engine.core, pools.find(0))
+    assert (shown["health"], shown["sentence"]) == ("failed", SAID)
+    path.write_text(own)
+    keeping.ensure(engine.core)
+    assert pools.find(0).state == "ready" and open_issues() == []
+
+
+def test_no_image_is_made_in_a_pool_of_another_engine(engine: Engine) -> None:
+    of_another_engine(pools.find(0))
+    keeping.ensure(engine.core)
+    with pytest.raises(Conflict, match="cannot make image new: pool default is missing"):
+        make(engine.core, "new", kinds.SYSTEM.id)
+
+
+def test_a_pool_of_another_engine_is_not_made_this_ones_and_left_as_it_is(engine: Engine) -> None:
+    kinds.run(engine.core, CreatePool(), name="cellar", driver="files", path="", options={})
     keeping.ensure(engine.core, open_all=True)
-    assert json.loads(path.read_text())["engine"]["name"] == "lab"
-    assert open_issues() == ["cannot note anything in pool default: it has the images of another engine, lab"]
+    cellar = pools.find("cellar")
+    of_another_engine(cellar)
+    model.Pool.delete().where(model.Pool.id == cellar.id).execute()
+    before = sorted(Path(cellar.path).rglob("*"))
+    row = engine.core.operations.submit(
+        CreatePool(), {"name": "new", "driver": "files", "path": cellar.path, "options": {}}, by=kinds.SYSTEM.id
+    )
+    ended = engine.core.operations.wait(row.id, 20)
+    assert ended.status == "undone" and "it has the images of another engine, lab" in ended.error["message"]
+    assert sorted(Path(cellar.path).rglob("*")) == before

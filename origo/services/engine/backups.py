@@ -53,7 +53,7 @@ def list_(core: Core, actor: Actor, query: Any) -> dict[str, Any]:
         with contextlib.suppress(NotFound, Unavailable):
             there = [name for name in copying.names(*_place(core, pool)) if query.q in name]
             found += [{"name": name, "pool": pool.name, "created": copying.written(name)} for name in there]
-    return {"items": sorted(found, key=lambda one: str(one["name"]), reverse=True), "next": ""}
+    return {"items": sorted(found, key=lambda one: copying.order(one["name"]), reverse=True), "next": ""}
 
 
 def restore(core: Core, actor: Actor, body: Any) -> Any:

@@ -16,10 +16,11 @@ from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
 from origo.secrets import recovery
 from origo.services import pools
+from origo.services.pools import notes
 from origo.services.pools.operations import described, where
 
 AREA = "engine"
-PATTERN = re.compile(r"[0-9]{8}-[0-9]{8}-[0-9]{6}-[0-9a-f]{8}\.backup")
+PATTERN = re.compile(r"[0-9]{8,}-[0-9]{8}-[0-9]{6}-[0-9a-f]{8}\.backup")
 """A backup's name: its number, which orders them whatever the clock said, and when it was begun, in universal time."""
 KEPT = 14
 """How many backups of the engine stay in a pool."""
@@ -30,12 +31,17 @@ TIME = "%Y%m%d-%H%M%S"
 
 def names(driver: Storage, pool: PoolSpec) -> list[str]:
     """The engine's backups in an open pool, the newest first."""
-    return sorted((name for name in driver.list(pool, AREA) if PATTERN.fullmatch(name)), reverse=True)
+    return sorted(filter(_is_backup, driver.list(pool, AREA)), key=order, reverse=True)
 
 
 def newest(driver: Storage, pool: PoolSpec) -> str:
     """The newest of them; empty where there is none."""
     return next(iter(names(driver, pool)), "")
+
+
+def order(name: str) -> tuple[int, str]:
+    """What orders names of backups."""
+    return number(name), name
 
 
 def number(name: str) -> int:
@@ -46,6 +52,17 @@ def number(name: str) -> int:
 def written(name: str) -> float:
     """When the backup of that name was begun, in seconds since 1970."""
     return float(calendar.timegm(time.strptime("-".join(name.split("-")[1:3]), TIME)))
+
+
+def _is_backup(name: str) -> bool:
+    """Whether that is the name of one; one with a time that no clock shows is not."""
+    if not PATTERN.fullmatch(name):
+        return False
+    try:
+        written(name)
+    except ValueError:
+        return False
+    return True
 
 
 def pack(core: Core) -> bytes:
@@ -93,6 +110,7 @@ class WriteBackup(Step):
         return [f"file {_path(ctx, ctx.data['name'])}"]
 
     def do(self, ctx: Context) -> None:
+        notes.check_owner(ctx.core.local, *where(ctx))
         sealed = recovery.encrypt(ctx.data["recovery"], pack(ctx.core))
         ctx.core.local.write(_path(ctx, ctx.data["name"]), sealed, mode=0o600)
 

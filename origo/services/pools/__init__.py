@@ -3,12 +3,12 @@
 from typing import Any
 
 from origo.contracts import Place, PoolSpec, Storage
-from origo.errors import NotFound, Unavailable
+from origo.errors import Conflict, NotFound, Unavailable
 from origo.model import Image, Pool
 from origo.operations.core import Core
 from origo.services import access, listing
 from origo.services.access import Actor
-from origo.services.pools import exporting
+from origo.services.pools import exporting, notes
 from origo.services.pools.operations import CreatePool
 
 FIRST = "default"
@@ -75,7 +75,9 @@ def show_row(core: Core, pool: Pool) -> dict[str, Any]:
     }
     try:
         usage = driver(core, pool).usage(spec(pool))
-    except (NotFound, Unavailable) as error:
+        if pool.state == "missing":
+            notes.check_owner(core.local, driver(core, pool), spec(pool))
+    except (Conflict, NotFound, Unavailable) as error:
         return shown | {"total_bytes": 0, "free_bytes": 0, "health": "failed", "sentence": error.message}
     return shown | {
         "total_bytes": usage.total_bytes,
@@ -83,6 +85,15 @@ def show_row(core: Core, pool: Pool) -> dict[str, Any]:
         "health": usage.health,
         "sentence": usage.sentence,
     }
+
+
+def check_ready(id: int, what: str) -> None:
+    """Raise Conflict when nothing may be put into that pool now; `what` is what was wanted."""
+    pool = find(id)
+    if pool.state != "ready":
+        raise Conflict(
+            f"cannot {what}: pool {pool.name} is {pool.state}", hint=f"`origo pools show {pool.name}` says why"
+        )
 
 
 def spec(pool: Pool) -> PoolSpec:

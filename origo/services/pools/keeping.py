@@ -71,8 +71,16 @@ def ensure(core: Core, *, open_all: bool = False) -> None:
         make_first(core)
     except OrigoError as error:
         _report(core, 0, pools.FIRST, error)
+    except Exception:
+        _report(core, 0, pools.FIRST, _unexpected(f"make pool {pools.FIRST}"))
     for pool in Pool.select().where(Pool.state != "creating").order_by(Pool.id):
-        _look(core, pool, reopen=open_all)
+        try:
+            _look(core, pool, reopen=open_all)
+        except Exception:
+            unknown = _unexpected(f"look after pool {pool.name}")
+            _note(core, pool, "look", unknown.message, unknown.hint)
+        else:
+            _note(core, pool, "look", "", "")
 
 
 def make_first(core: Core) -> None:
@@ -85,12 +93,14 @@ def make_first(core: Core) -> None:
     driver, options = core.config["storage"], core.config.storage_options
     pool = Pool(id=0, name=name, driver=driver, path=path, options=options, state="ready", created=time.time())
     pools.driver(core, pool).create(pools.spec(pool))
+    notes.check_owner(core.local, pools.driver(core, pool), pools.spec(pool))
     pool.save(force_insert=True)
 
 
 def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
     try:
         usage = _usage(core, pool, reopen=reopen)
+        notes.check_owner(core.local, pools.driver(core, pool), pools.spec(pool))
     except OrigoError as error:
         if _change(pool, "missing"):
             core.events.emit("pool.missing", "pools", str(pool.id), sentence=error.message)
@@ -113,6 +123,10 @@ def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
         _log.warning("cannot note in a pool what it holds", pool=pool.name, error=error.message)
     else:
         _note(core, pool, "notes", "", "")
+
+
+def _unexpected(what: str) -> OrigoError:
+    return log.unexpected(_log, f"cannot {what} because of an error in the engine")
 
 
 def _usage(core: Core, pool: Pool, *, reopen: bool) -> PoolUsage:

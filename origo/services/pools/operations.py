@@ -9,6 +9,7 @@ from origo.errors import BadInput, Conflict
 from origo.model import Pool
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
+from origo.services.pools import notes
 
 
 def check(core: Core, name: str, driver: str, options: Mapping[str, str]) -> None:
@@ -40,7 +41,7 @@ def where(ctx: Context) -> tuple[Storage, PoolSpec]:
 
 
 class MakePool(Step):
-    """The driver makes the pool that was reserved, with its areas."""
+    """The driver makes the pool that was reserved, with its areas; one that is another engine's is left to it."""
 
     name = "make the pool"
 
@@ -51,9 +52,14 @@ class MakePool(Step):
     def do(self, ctx: Context) -> None:
         driver, pool = where(ctx)
         driver.create(pool)
+        notes.check_owner(ctx.core.local, driver, pool)
 
     def undo(self, ctx: Context) -> None:
         driver, pool = where(ctx)
+        try:
+            notes.check_owner(ctx.core.local, driver, pool)
+        except Conflict:
+            return
         driver.destroy(pool)
 
 

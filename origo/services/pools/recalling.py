@@ -50,11 +50,11 @@ def recall(core: Core, pool: Pool) -> None:
     All rows, and that it was done, are one transaction, so that what was cut off begins again at the next look.
     """
     noted = notes.read(core, pool)
-    if noted.get("count", 0) <= pool.noted:
+    if noted is None or noted.count <= pool.noted:
         return
     driver, spec = pools.driver(core, pool), pools.spec(pool)
     files = {name: area for area in AREAS for name in driver.list(spec, area)}
-    images: dict[str, dict[str, Any]] = {one["id"]: one for one in noted["images"]}
+    images = {one.id: asdict(one) for one in noted.images}
     rows = list(Image.select().where((Image.pool == pool) & (Image.state != "creating")))
     served = {disk.image_id for disk in Disk.select(Disk.image)}
     found, changes = Findings(), dict[str, dict[str, Any]]()
@@ -73,8 +73,8 @@ def recall(core: Core, pool: Pool) -> None:
             Image.update(changes[id]).where(Image.id == id).execute()
         found.back = list(_taken_back(pool, images.values(), files))
         found.left = sorted(name for name in files if not name.endswith("-seed.iso"))
-        Pool.update(noted=noted["count"]).where(Pool.id == pool.id).execute()
-        pool.noted = noted["count"]
+        Pool.update(noted=noted.count).where(Pool.id == pool.id).execute()
+        pool.noted = noted.count
         _report(core, pool, found)
 
 
@@ -96,7 +96,8 @@ def _taken_back(pool: Pool, images: Iterable[Mapping[str, Any]], files: dict[str
     for one in sorted(images, key=lambda one: bool(one["kind"] != "master")):
         name, master = f"{one['id']}.{one['format']}", one["master"]
         orphan = master is not None and not Image.select().where(Image.id == master).exists()
-        if name not in files or one["state"] == "creating" or orphan:
+        known = Image.select().where(Image.id == one["id"]).exists()
+        if name not in files or one["state"] == "creating" or orphan or known:
             continue
         state = "trashed" if files.pop(name) == "trash" else "ready"
         owner = one["owner"] if one["owner"] in users else nobodys

@@ -59,10 +59,11 @@ class TestDistantZfsStorage(OnZfs, StorageSuite):
 
 def test_a_pool_has_the_properties_that_this_zfs_knows_and_says_which_it_does_not(make: Make, pool: PoolSpec) -> None:
     make().create(pool)
-    names = "recordsize,atime,compression,origo:pool"
+    names = "recordsize,atime,compression,setuid,devices,exec,origo:pool"
     argv = ["zfs", "get", "-Hp", "-o", "property,value", names, "origo-7/pool"]
     values = dict(line.split("\t") for line in make().host.run(argv).text.splitlines())
-    assert values == {"recordsize": "65536", "atime": "off", "compression": "off", "origo:pool": "7"}
+    guards = {"setuid": "off", "devices": "off", "exec": "off"}
+    assert values == {"recordsize": "65536", "atime": "off", "compression": "off", "origo:pool": "7", **guards}
     assert make().info().notes == {"left out": "this ZFS does not know compression=lz4, xattr=sa, direct=disabled"}
 
 

@@ -38,9 +38,9 @@ def test_what_a_zfs_does_not_know_is_left_out_and_said() -> None:
     assert len(commands.left_out({}, {})) == len(commands.POOL_PROPERTIES) + len(commands.PROPERTIES)
 
 
-def test_a_pool_is_taken_in_by_its_id_and_never_by_force() -> None:
+def test_a_pool_is_taken_in_by_its_id_with_nothing_mounted_and_never_by_force() -> None:
     argv = commands.import_zpool(options.read(spec(MIRROR)), "4161602606064059972")
-    assert argv == ("zpool", "import", "-d", "/dev/disk/by-id", "4161602606064059972")
+    assert " ".join(argv) == "zpool import -N -o cachefile=none -d /dev/disk/by-id 4161602606064059972 tank"
     everything = (
         *commands.create(options.read(spec(MIRROR)), {}, {}),
         argv,
@@ -117,7 +117,8 @@ def test_an_old_zfs_tells_health_by_one_word(state: str, health: str) -> None:
 
 
 def test_pools_properties_and_signatures_are_read() -> None:
-    assert parse.pools(b"tank\t123\tONLINE\nno pools available\n") == {"tank": ("123", "ONLINE")}
+    printed = b"tank\t123\tONLINE\t-\norigo-7\t45\tONLINE\tnone\nno pools available\n"
+    assert parse.pools(printed) == {"tank": ("123", "ONLINE", True), "origo-7": ("45", "ONLINE", False)}
     assert parse.properties(b"a\tused\t5\na/pool\tused\t6\n") == {"a": {"used": "5"}, "a/pool": {"used": "6"}}
     assert parse.signatures(b"") == ()
     printed = (GOLDEN / "wipefs.json").read_bytes()
@@ -134,6 +135,24 @@ def test_pools_properties_and_signatures_are_read() -> None:
     assert parse.label_state(b"    version: 23\n    state: 2\n        state: 0\n    state: 2\n") == 2
 
 
+def test_where_datasets_would_be_mounted_and_shared_is_read() -> None:
+    printed = (
+        b"tank\toff\tnone\toff\toff\n"
+        b"tank/pool\ton\t/srv/cellar\trw\toff\n"
+        b"tank/x\tnoauto\t/etc/cron.d\toff\toff\n"
+        b"tank/y\ton\tlegacy\toff\toff\n"
+        b"tank/z\toff\t/etc\toff\toff\n"
+    )
+    places = [("", False), ("/srv/cellar", True), ("/etc/cron.d", False), ("", False), ("", False)]
+    assert [(one.mountpoint, one.shared) for one in parse.datasets(printed)] == places
+
+
+def test_a_mountpoint_that_pretends_to_be_other_lines_is_refused() -> None:
+    pretended = b"tank/x\ton\t/etc/cron.d\n\toff\toff\n"
+    with pytest.raises(Unavailable, match="cannot tell what is in a ZFS pool"):
+        parse.datasets(pretended)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda of: st.lists(of) | st.dictionaries(st.text() | st.sampled_from(["pools", "t", "vdevs", "state"]), of),
@@ -148,6 +167,7 @@ def test_anything_that_is_printed_is_read_or_refused(printed: bytes) -> None:
         lambda text: parse.status(text, "t"),
         lambda text: parse.number(parse.properties(text).get("", {}), "used"),
         parse.signatures,
+        parse.datasets,
         parse.devices,
         parse.label_state,
         parse.offered,
