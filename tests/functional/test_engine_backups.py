@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from origo import __main__, home, model
+from origo import model
 from origo.api.route import Page
 from origo.contracts import PoolSpec
-from origo.errors import BadInput, Conflict, Forbidden, Unavailable
+from origo.errors import Forbidden, Unavailable
 from origo.operations.base import Context
 from origo.operations.core import Core
-from origo.services import engine, pools
+from origo.services import pools
 from origo.services.access import SYSTEM, Actor
 from origo.services.engine import backups, copying, doctor
 from origo.services.pools import keeping
 from origo.services.pools.operations import CreatePool
 from tests.functional import kinds
 from tests.functional.api_world import World
+from tests.functional.backed_up import back_up, origo, restarted, stored
 from tests.functional.watching import open_issues
 
 ADMIN = Actor(id="anna", name="anna", role="admin")
@@ -37,29 +37,11 @@ def key(core: Core) -> str:
     return str(backups.new_key(core, SYSTEM)["key"])
 
 
-def origo(core: Core, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
-    monkeypatch.setenv("ORIGO_HOME", str(core.config.home))
-    monkeypatch.delenv("ORIGO_URL", raising=False)
-    world = World(core.config.home, core=core)
-    world.web.start()
-    try:
-        return CliRunner().invoke(__main__.cli, words)
-    finally:
-        world.web.stop()
-
-
-def back_up(core: Core, begun: float = 1.8e9) -> str:
-    row = kinds.run(core, copying.BackUpEngine(), pool=0, begun=begun)
-    return str(row.data["name"])
-
-
-def stored(core: Core) -> list[str]:
-    pool = pools.find(0)
-    return copying.names(pools.driver(core, pool), pools.spec(pool))
-
-
-def rows() -> dict[str, Any]:
-    return {row.name: (row.id, row.owner_id) for row in (*model.Server.select(), *model.Image.select())}
+@pytest.fixture
+def cellar(core: Core) -> PoolSpec:
+    """A second pool."""
+    kinds.run(core, CreatePool(), name="cellar", driver="files", path="", options={})
+    return pools.spec(pools.find("cellar"))
 
 
 def test_without_a_recovery_key_nothing_is_written_and_that_is_told(core: Core) -> None:
@@ -155,13 +137,6 @@ def test_two_backups_that_are_asked_for_at_once_have_an_order(core: Core, key: s
     core.operations.stop()
     asked = [core.operations.submit(copying.BackUpEngine(), {"pool": 0, "begun": 1.8e9}, by=SYSTEM.id) for _ in "12"]
     assert len({row.data["name"].split("-")[0] for row in asked}) == 2
-
-
-@pytest.fixture
-def cellar(core: Core) -> PoolSpec:
-    """A second pool."""
-    kinds.run(core, CreatePool(), name="cellar", driver="files", path="", options={})
-    return pools.spec(pools.find("cellar"))
 
 
 @pytest.fixture
@@ -261,126 +236,6 @@ def test_the_command_goes_on_after_a_pool_that_fails_and_names_each(
     assert planned.stdout.startswith("into pool cellar:\n1. write the backup")
 
 
-def test_an_engine_goes_back_to_what_it_was(
-    core: Core, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    back_up(core)
-    before = rows()
-    model.Image.update(name="renamed").where(model.Image.name == "web").execute()
-    (tmp_path / "key").write_text(key)
-    result = origo(core, monkeypatch, "engine", "restore", "--key-file", str(tmp_path / "key"))
-    assert result.stdout == "engine is what the backup says, and starts anew\n", (result.output, result.exception)
-    assert home.is_staged(core.config.home)
-    restarted(core)
-    assert rows() == before
-    assert (core.config.home / "replaced-1" / "origo.db").exists(), "what it was until then is kept"
-
-
-def restarted(core: Core) -> Core:
-    """The daemon ends and starts anew."""
-    core.operations.stop()
-    model.database.close()
-    home.adopt(core.config.home)
-    return kinds.open_core(core.config.home)
-
-
-def test_a_lost_engine_is_there_again_on_a_new_disk(
-    core: Core, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = model.EngineRow.get()
-    sealed, pool = core.secrets.seal("kept"), pools.find(0).path
-    back_up(core)
-    before = rows()
-    core.operations.stop()
-    model.database.close()
-    with kinds.running(tmp_path / "new", kinds_without_a_pool) as new:
-        new.config = new.config.changed({"setup": True})
-        assert model.EngineRow.get().id != old.id
-        (tmp_path / "key").write_text(key)
-        words = (
-            "engine",
-            "recover",
-            "--take",
-            "--driver",
-            "files",
-            "--path",
-            pool,
-            "--key-file",
-            str(tmp_path / "key"),
-        )
-        result = origo(new, monkeypatch, *words)
-        assert result.exit_code == 0, (result.output, result.exception)
-        again = restarted(new)
-        assert (model.EngineRow.get().id, rows()) == (old.id, before)
-        assert again.secrets.unseal(sealed) == "kept"
-        assert not engine.awaits_setup(again)
-
-
-@pytest.mark.parametrize("cellar_is", ["there", "not connected", "of another key"])
-def test_an_engine_is_recovered_by_the_newest_backup_of_all_its_pools_that_can_be_read(
-    core: Core, key: str, cellar: PoolSpec, tmp_path: Path, cellar_is: str
-) -> None:
-    back_up(core)
-    model.Image.update(name="renamed").where(model.Image.name == "web").execute()
-    if cellar_is == "of another key":
-        backups.new_key(core, SYSTEM)
-    kinds.run(core, copying.BackUpEngine(), pool=1, begun=1.7e9)
-    first = pools.find(0).path
-    core.operations.stop()
-    model.database.close()
-    if cellar_is == "not connected":
-        Path(cellar.path).rename(tmp_path / "away")
-    with kinds.running(tmp_path / "new", kinds_without_a_pool) as new:
-        lost = {"id": 0, "driver": "files", "path": first, "options": {}, "take": False}
-        kinds.run(new, copying.RestoreEngine(), pool=0, name="", lost=lost, key=new.secrets.seal(key))
-        restarted(new)
-        assert ("renamed" in rows()) == (cellar_is == "there")
-
-
-@pytest.mark.parametrize("newest", ["damaged", "cut off", "nothing"])
-def test_a_newest_backup_that_is_damaged_leaves_the_one_before_to_recover_by(
-    core: Core, key: str, tmp_path: Path, newest: str
-) -> None:
-    before, pool = back_up(core), pools.find(0).path
-    damaged = Path(pool, "engine", back_up(core, 1.8e9 + backups.DAY))
-    whole = damaged.read_bytes()
-    damaged.write_bytes({"damaged": whole[:-1] + b"?", "cut off": whole[: len(whole) // 2], "nothing": b""}[newest])
-    args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(key)}
-    strict = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
-    assert strict.status == "undone", "an engine that is there has a choice, and is not given another one"
-    core.operations.stop()
-    model.database.close()
-    with kinds.running(tmp_path / "new", kinds_without_a_pool) as new:
-        lost = {"id": 0, "driver": "files", "path": pool, "options": {}, "take": False}
-        row = kinds.run(new, copying.RestoreEngine(), pool=0, name="", lost=lost, key=new.secrets.seal(key))
-        log = "\n".join(line.text for line in row.lines)
-        assert f"{damaged.name}: cannot read the backup" in log and f"the backup {before} takes" in log
-
-
-def test_a_backup_of_a_newer_version_is_refused_before_anything_takes_its_place(core: Core, key: str) -> None:
-    model.Migration.create(name="0002-of-tomorrow", applied=time.time())
-    back_up(core)
-    model.Migration.delete().where(model.Migration.name == "0002-of-tomorrow").execute()
-    args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(key)}
-    row = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
-    assert row.status == "undone" and "a newer version of Origo wrote it" in row.error["message"]
-    assert not home.is_staged(core.config.home)
-
-
-def kinds_without_a_pool(core: Core) -> None:
-    pool = pools.find(0)
-    pools.driver(core, pool).destroy(pools.spec(pool))
-    pool.delete_instance()
-
-
-def test_an_engine_that_has_pools_is_never_overwritten_by_a_lost_one(core: Core, key: str) -> None:
-    back_up(core)
-    lost = {"id": 1, "driver": "files", "path": "/nowhere", "options": {}, "take": False}
-    args = {"pool": 0, "name": "", "lost": lost, "key": core.secrets.seal(key)}
-    with pytest.raises(Conflict, match="this one has pools already"):
-        core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id)
-
-
 def test_no_backup_is_written_into_a_pool_of_another_engine_and_none_there_is_removed(core: Core, key: str) -> None:
     folder = Path(pools.find(0).path, "engine")
     theirs = [f"{number:08}-20200101-000000-0123abcd.backup" for number in range(1, copying.KEPT + 1)]
@@ -393,17 +248,3 @@ def test_no_backup_is_written_into_a_pool_of_another_engine_and_none_there_is_re
     keeping.ensure(core, open_all=True)
     backups.nightly(core)
     assert sorted(stored(core)) == theirs
-
-
-@pytest.mark.parametrize("wrong", ["another", "mistyped"])
-def test_the_wrong_key_changes_nothing(core: Core, key: str, wrong: str) -> None:
-    back_up(core)
-    given = backups.new_key(core, SYSTEM)["key"] if wrong == "another" else "ABC"
-    args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(given)}
-    if wrong == "mistyped":
-        with pytest.raises(BadInput, match="mistyped"):
-            core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id)
-    else:
-        row = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
-        assert row.status == "undone" and "another recovery key" in row.error["message"]
-    assert not home.is_staged(core.config.home)
