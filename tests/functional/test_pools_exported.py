@@ -9,7 +9,7 @@ from origo import model
 from origo.errors import BadInput, Conflict
 from origo.operations.core import Core
 from origo.services.access import SYSTEM
-from origo.services.pools import exporting
+from origo.services.pools import exporting, keeping
 from tests.functional import kinds
 
 NODES = ["192.0.2.7", "2001:db8::7"]
@@ -51,6 +51,20 @@ def test_exports_that_were_lost_are_there_again_after_the_next_start(core: Core)
     before = exported(core)
     Path(core.config.path(exporting.FILE)).unlink()
     exporting.ensure(core)
+    assert exported(core) == before
+
+
+def test_a_pool_that_is_missing_is_not_exported_until_it_is_there_again(core: Core) -> None:
+    path = Path(model.Pool.get_by_id(0).path)
+    kinds.run(core, exporting.ExportPool(), pool=0, to=NODES)
+    before = exported(core)
+    path.rename(path.with_name("away"))
+    keeping.ensure(core)
+    exporting.ensure(core)
+    assert exported(core) == {} and model.Pool.get_by_id(0).exported == NODES
+    path.with_name("away").rename(path)
+    keeping.ensure(core)
+    core.operations.wait(model.OperationRow.select().order_by(model.OperationRow.id.desc()).get().id, 20)
     assert exported(core) == before
 
 

@@ -12,6 +12,7 @@ from origo.model import Pool
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
 from origo.services import pools
+from origo.services.access import SYSTEM
 from origo.services.pools.operations import described
 
 FILE = "exports"
@@ -39,10 +40,16 @@ def ensure(core: Core) -> None:
         _apply(core, wanted)
 
 
+def renew(core: Core, pool: Pool) -> None:
+    """Let the machine export a pool that is there again, to whom it did before. Raises OrigoError."""
+    if pool.exported:
+        core.operations.submit(ExportPool(), {"pool": pool.id, "to": pool.exported}, by=SYSTEM.id)
+
+
 def text(core: Core, pool: int = -1, addresses: Sequence[str] = ()) -> str:
-    """What all pools export, empty if none does; `pool` as if it did to those addresses."""
+    """What all pools that are there export, empty if none does; `pool` as if it did to those addresses."""
     lines = []
-    for row in Pool.select().order_by(Pool.id):
+    for row in Pool.select().where(Pool.state == "ready").order_by(Pool.id):
         to, driver = addresses if row.id == pool else row.exported, pools.driver(core, row)
         if to and isinstance(driver, Exports):
             lines.append(driver.exports(pools.spec(row), to))

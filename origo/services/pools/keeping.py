@@ -10,7 +10,7 @@ from origo.errors import Conflict, NotFound, OrigoError, Unavailable, size
 from origo.model import Pool
 from origo.operations.core import Core
 from origo.services import engine, issues, pools
-from origo.services.pools import notes, recalling
+from origo.services.pools import exporting, notes, recalling
 
 _log = log.get("pools")
 
@@ -108,6 +108,7 @@ def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
         return
     if _change(pool, "ready"):
         core.events.emit("pool.ready", "pools", str(pool.id))
+        _export(core, pool)
     issues.end(core.events, f"pool/{pool.id}")
     _note(core, pool, "health", usage.sentence, f"origo pools show {pool.name}")
     low = usage.free_bytes < min(usage.total_bytes // LOW_PART, LOW_BYTES)
@@ -123,6 +124,16 @@ def _look(core: Core, pool: Pool, *, reopen: bool) -> None:
         _log.warning("cannot note in a pool what it holds", pool=pool.name, error=error.message)
     else:
         _note(core, pool, "notes", "", "")
+
+
+def _export(core: Core, pool: Pool) -> None:
+    """Let those machines mount a pool that is there again who could before."""
+    try:
+        exporting.renew(core, pool)
+    except OrigoError as error:
+        _note(core, pool, "export", error.message, error.hint)
+    else:
+        _note(core, pool, "export", "", "")
 
 
 def _unexpected(what: str) -> OrigoError:
