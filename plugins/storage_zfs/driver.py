@@ -144,6 +144,10 @@ class ZfsStorage(FolderStorage, Takeover):
         total = found.used_bytes + found.free_bytes
         if not found.mounted or found.mountpoint != pool.path:
             return PoolUsage(total, 0, "failed", f"pool {pool.name} is not mounted at {pool.path}")
+        name, odd = astray(self.host, wanted) if health == "ok" else ("", "")
+        if name:
+            health = "degraded"
+            sentence = f"pool {pool.name} would not be opened again: {odd} (`zfs set {_harmless(wanted, name)}`)"
         return PoolUsage(total, found.free_bytes, health, sentence)
 
     def move(self, pool: PoolSpec, place: Place, target: Place) -> None:

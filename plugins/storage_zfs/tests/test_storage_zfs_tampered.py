@@ -61,6 +61,11 @@ def test_a_pool_that_is_imported_already_is_looked_at_before_it_is_mounted(
     make().create(pool)
     host.run(["zfs", "create", "-o", f"mountpoint={pool.path}-cron.d", "origo-7/x"])
     make().open(pool)
+    usage = make().usage(pool)
+    assert usage.health == "degraded" and usage.sentence.startswith(
+        "pool cellar would not be opened again: it has another dataset, origo-7/x,"
+    ), "it is told before a restart"
+    assert usage.sentence.endswith("(`zfs set mountpoint=none origo-7/x`)")
     host.run(["zfs", "umount", "origo-7/pool"])
     with pytest.raises(Unavailable, match="it has another dataset, origo-7/x"):
         make().open(pool)
