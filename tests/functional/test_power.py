@@ -126,6 +126,19 @@ def test_a_network_in_trouble_keeps_nobody_from_following(core: Core) -> None:
     follower.stop()
 
 
+def test_a_hypervisor_that_does_not_answer_is_an_issue_until_it_does(core: Core) -> None:
+    follower, fail = power.Follower(core), world(core, "fail")
+    fail.mkdir()
+    (fail / "list").write_text("cannot reach libvirt today")
+    follower.resync(tell=False)
+    assert open_issues() == [], "it may just be started anew"
+    follower.resync()
+    assert open_issues() == ["cannot tell what the servers on node local do, nor start any: cannot reach libvirt today"]
+    (fail / "list").unlink()
+    power.Follower(core).resync()
+    assert open_issues() == []
+
+
 def test_a_suspended_server_is_suspended_again_after_a_reboot(core: Core) -> None:
     kinds.run(core, operations.SuspendServer(), server=server().id, **MINE)
     driver(core).stop(server().id, force=True)

@@ -11,7 +11,7 @@ from origo.contracts import Power, Reasons, StateEvent, Watch
 from origo.errors import NotFound, OrigoError
 from origo.model import Disk, Image, Node, Server
 from origo.operations.core import Core
-from origo.services import networks, nodes
+from origo.services import issues, networks, nodes
 from origo.services.access import SYSTEM
 from origo.services.servers import held, operations, outages, shutdowns, states, wishes
 
@@ -22,6 +22,8 @@ SOON_SECONDS = 1
 AGAIN_SECONDS = 60
 """All states are asked for again after this long, should an event have been lost."""
 
+UNREACHED = "node/"
+"""What the key of the issue of a hypervisor that does not answer begins with; one that is started anew is none yet."""
 NOTHING = StateEvent("", Power.RUNNING)
 LOST = StateEvent("")
 """What a driver says when events may have been lost."""
@@ -38,6 +40,7 @@ class Follower:
         self._shutdowns = shutdowns.Shutdowns(core, core.config["shutdown_seconds"])
         self._watches: dict[str, Watch] = {}
         self._asking = threading.Lock()
+        self._reached: set[str] = set()
         self._began = time.monotonic()
         self._restored = False
         self._seen = 0
@@ -71,17 +74,30 @@ class Follower:
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
-    def resync(self) -> None:
-        """Ask every hypervisor what all servers do."""
+    def resync(self, *, tell: bool = True) -> None:
+        """Ask every hypervisor what all servers do; one that cannot be asked is an issue, if that is to be told."""
         fresh = False
         with self._asking:
             for node in list(Node.select()):
                 try:
                     fresh |= self._ask(node)
+                    self._reach(node)
                 except OrigoError as error:
                     _log.warning("cannot ask a hypervisor", node=node.name, error=error.message)
+                    self._reached.discard(node.id)
+                    if tell:
+                        self._miss(node, error)
         if fresh and self._restored:
             restore(self.core)
+
+    def _reach(self, node: Node) -> None:
+        if node.id not in self._reached:
+            self._reached.add(node.id)
+            issues.end(self.core.events, f"{UNREACHED}{node.id}")
+
+    def _miss(self, node: Node, error: OrigoError) -> None:
+        sentence = f"cannot tell what the servers on node {node.name} do, nor start any: {error.message}"
+        issues.raise_(self.core.events, f"{UNREACHED}{node.id}", sentence, remedy=error.hint, severity="error")
 
     def _ask(self, node: Node) -> bool:
         """Ask one, and follow it from now on; whether that is the first time since its machine booted."""
@@ -122,7 +138,7 @@ class Follower:
                     self._note(event)
                 if event == LOST or time.monotonic() - asked > AGAIN_SECONDS:
                     asked = time.monotonic()
-                    self.resync()
+                    self.resync(tell=event != LOST)
                 if event.id and event.state in (Power.STOPPED, Power.PAUSED):
                     pause = SOON_SECONDS
                 if not self.stopping and time.monotonic() - reminded > pause:
