@@ -58,7 +58,7 @@ def test_a_machine_that_was_not_named_mounts_nothing(site: Site) -> None:
 
 
 def test_a_child_of_a_master_on_it_boots_a_guest(site: Site) -> None:
-    master = next(one for one in site.origo("images list") if one["kind"] == "master")
+    master = next(one for one in site.origo("images list") if one["name"].endswith("-system"))
     site.machine.run(f"origo images clone {master['id']} over-nfs")
     child = next(one for one in site.origo("images list") if one["name"] == "over-nfs")
     disk = f"{pool(site)}/images/{child['id']}.qcow2"
