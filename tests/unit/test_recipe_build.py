@@ -49,6 +49,17 @@ def test_servers_with_the_same_content_share_one_master(tmp_path: Path) -> None:
     assert list(masters(tmp_path, TWO).values()) == [("web", "db")]
 
 
+def test_what_python_puts_beside_the_programs_of_a_build_is_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = masters(tmp_path, TWO)
+    here = Path(shutil.copytree(build.HERE, tmp_path / "catalog"))
+    for name in ("full", "guest"):
+        (here / name / "__pycache__").mkdir(exist_ok=True)
+    monkeypatch.setattr(build, "HERE", here)
+    assert masters(tmp_path, TWO) == before
+
+
 @pytest.mark.parametrize(
     "own", ['packages = ["nginx"]', 'commands = ["true"]', '[server.data]\nsize = "1G"\nmount = "/d"']
 )

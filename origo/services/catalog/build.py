@@ -141,12 +141,17 @@ def _ingredients(one: Part, role: str) -> dict[str, Any]:
         return {"form": "small", "files": _files(one, "data")}
     return {
         "generation": GENERATION,
-        "guest": [_digest(path) for path in sorted((HERE / ("guest" if small else "full")).iterdir())],
+        "guest": [_digest(path) for path in _programs(HERE / ("guest" if small else "full"))],
         "base": asdict(one.base),
         "content": asdict(replace(one.content, files=())),
         "mount": one.mount,
         "files": _files(one, "system") + _files(one, "data"),
     }
+
+
+def _programs(folder: Path) -> list[Path]:
+    """The files in that folder, in order; Python puts a folder of its own beside them."""
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def _files(one: Part, role: str) -> list[tuple[str, int, str, str]]:
