@@ -15,8 +15,8 @@ Offered = Mapping[str, frozenset[str]]
 
 OWNER = "origo:pool"
 UNCACHED = "cachefile=none"
-"""In no list of what the machine imports and mounts at a boot by itself: whoever imports it looks at it first."""
-POOL_PROPERTIES = {"ashift": "12", "cachefile": "none"}
+"""In no list of what the machine imports and mounts at a boot by itself, before it was looked at."""
+POOL_PROPERTIES = {"ashift": "12"}
 GUARDS = {"setuid": "off", "devices": "off", "exec": "off"}
 """What lies in a pool is never run, and opens no device, whoever wrote it there."""
 PROPERTIES = {
@@ -132,9 +132,9 @@ def export(wanted: Wanted) -> Argv:
     return ("zpool", "export", wanted.zpool)
 
 
-def uncache(wanted: Wanted) -> Argv:
-    """Takes it from the list of what the machine imports and mounts at its next boot."""
-    return ("zpool", "set", UNCACHED, wanted.zpool)
+def cache(wanted: Wanted) -> Argv:
+    """Puts it into the list of what the machine imports and mounts at its next boot."""
+    return ("zpool", "set", "cachefile=", wanted.zpool)
 
 
 def datasets(wanted: Wanted) -> Argv:

@@ -147,7 +147,7 @@ class ZfsStorage(FolderStorage, Takeover):
         name, odd = astray(self.host, wanted) if health == "ok" else ("", "")
         if name:
             health = "degraded"
-            sentence = f"pool {pool.name} would not be opened again: {odd} (`zfs set {_harmless(wanted, name)}`)"
+            sentence = f"pool {pool.name} would not be taken in again: {odd} (`zfs set {_harmless(wanted, name)}`)"
         return PoolUsage(total, found.free_bytes, health, sentence)
 
     def move(self, pool: PoolSpec, place: Place, target: Place) -> None:
@@ -238,8 +238,8 @@ class ZfsStorage(FolderStorage, Takeover):
             self._look(pool, wanted)
         for name in found.unguarded:
             self._even_if_full(pool, partial(self._run, "guard", pool, commands.guard(wanted, name)))
-        if found.cached:
-            self.host.run(commands.uncache(wanted), check=False)
+        if not found.cached:
+            self.host.run(commands.cache(wanted), check=False)
         if found.mountpoint == pool.path and found.mounted:
             return
         if self._strangers(pool):
