@@ -61,6 +61,7 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
     monkeypatch.setattr(programs, "WHERE", (*programs.WHERE, f"{tmp_path}/usr/"))
     with kinds.waiting(tmp_path / "core") as made:
         yield dataclasses.replace(made, local=Machine())
+        made.supervisor.stop_all()
 
 
 @pytest.fixture
