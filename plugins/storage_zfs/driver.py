@@ -238,10 +238,13 @@ class ZfsStorage(FolderStorage, Takeover):
             self._look(pool, wanted)
         for name in found.unguarded:
             self._even_if_full(pool, partial(self._run, "guard", pool, commands.guard(wanted, name)))
+        if found.mountpoint != pool.path or not found.mounted:
+            self._mount_at_path(pool, wanted, found)
+        # Last: until its own dataset is to appear at the pool's path, a boot would mount it where it says itself.
         if not found.cached:
             self.host.run(commands.cache(wanted), check=False)
-        if found.mountpoint == pool.path and found.mounted:
-            return
+
+    def _mount_at_path(self, pool: PoolSpec, wanted: Wanted, found: Found) -> None:
         if self._strangers(pool):
             raise Unavailable(f"cannot open pool {pool.name}: {pool.path} holds something else")
         if found.mountpoint != pool.path:

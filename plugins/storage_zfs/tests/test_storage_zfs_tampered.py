@@ -73,6 +73,24 @@ def test_a_pool_that_is_imported_already_is_looked_at_before_it_is_mounted(
     assert f" {pool.path} " not in mounts()
 
 
+def test_a_pool_that_cannot_be_mounted_at_its_place_is_mounted_nowhere_at_a_boot(
+    make: Make, host: Host, pool: PoolSpec
+) -> None:
+    make().create(pool)
+    host.run(["zfs", "umount", "origo-7/pool"])
+    host.run(["zfs", "set", f"mountpoint={pool.path}-cron.d", "origo-7/pool"])
+    host.run(["zfs", "umount", "origo-7/pool"], check=False)
+    host.run(["zpool", "set", "cachefile=none", "origo-7"])
+    stranger = Path(pool.path, "stranger")
+    stranger.touch()
+    with pytest.raises(Unavailable, match="holds something else"):
+        make().open(pool)
+    assert value(host, "cachefile", "origo-7") == "none"
+    stranger.unlink()
+    make().open(pool)
+    assert value(host, "cachefile", "origo-7") == "-"
+
+
 def test_a_pool_whose_dataset_would_be_shared_is_refused(make: Make, host: Host, pool: PoolSpec) -> None:
     make().create(pool)
     host.run(["zfs", "set", "sharenfs=rw", "origo-7/pool"], check=False)
