@@ -155,8 +155,7 @@ class BackUpEngine(Operation):
             raise Conflict(
                 "cannot back the engine up: there is no recovery key yet", hint="`origo engine recovery-key` makes one"
             )
-        if pool.state != "ready":
-            raise Conflict(f"cannot back the engine up: pool {pool.name} is {pool.state}")
+        pools.check_ready(pool, "back the engine up")
         begun = time.strftime(TIME, time.gmtime(ctx.args["begun"]))
         ctx.data |= {"pool": described(pool), "recovery": public}
         ctx.data["name"] = f"{self._next(ctx):08}-{begun}-{model.new_id()[:8]}.backup"

@@ -14,7 +14,7 @@ from origo.services.images import copying, steps
 def reserve(name: str, owner: str, pool: int, size_bytes: int, **more: object) -> Image:
     """A row for an image that is about to be made; called inside a transaction. Raises QuotaExceeded for a trash that
     is too full, Conflict for a pool that is not there."""
-    pools.check_ready(pool, f"make image {name}")
+    pools.check_ready(pools.find(pool), f"make image {name}")
     quotas.check_trash(owner, f"make image {name}")
     return Image.create(id=new_id(), name=name, owner=owner, pool=pool, size_bytes=size_bytes, **more)
 

@@ -87,9 +87,8 @@ def show_row(core: Core, pool: Pool) -> dict[str, Any]:
     }
 
 
-def check_ready(id: int, what: str) -> None:
+def check_ready(pool: Pool, what: str) -> None:
     """Raise Conflict when nothing may be put into that pool now; `what` is what was wanted."""
-    pool = find(id)
     if pool.state != "ready":
         raise Conflict(
             f"cannot {what}: pool {pool.name} is {pool.state}", hint=f"`origo pools show {pool.name}` says why"

@@ -1,7 +1,6 @@
 """The engine outlives its disk: its backups lie in its pools, and one of them and a key make the same engine again."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +16,12 @@ from origo.services import pools
 from origo.services.access import SYSTEM, Actor
 from origo.services.engine import backups, copying, doctor
 from origo.services.pools import keeping
-from origo.services.pools.operations import CreatePool
 from tests.functional import kinds
 from tests.functional.api_world import World
 from tests.functional.backed_up import back_up, origo, restarted, stored
 from tests.functional.watching import open_issues
 
 ADMIN = Actor(id="anna", name="anna", role="admin")
-
-
-@pytest.fixture
-def core(tmp_path: Path) -> Iterator[Core]:
-    with kinds.running(tmp_path / "old", kinds.a_server) as core:
-        yield core
-
-
-@pytest.fixture
-def key(core: Core) -> str:
-    return str(backups.new_key(core, SYSTEM)["key"])
-
-
-@pytest.fixture
-def cellar(core: Core) -> PoolSpec:
-    """A second pool."""
-    kinds.run(core, CreatePool(), name="cellar", driver="files", path="", options={})
-    return pools.spec(pools.find("cellar"))
 
 
 def test_without_a_recovery_key_nothing_is_written_and_that_is_told(core: Core) -> None:

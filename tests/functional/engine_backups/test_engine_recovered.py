@@ -1,7 +1,6 @@
 """An engine becomes what a backup says: the same one goes back, a lost one is there again on another disk."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,8 @@ from origo.operations.core import Core
 from origo.services import engine, pools
 from origo.services.access import SYSTEM
 from origo.services.engine import backups, copying
-from origo.services.pools.operations import CreatePool
 from tests.functional import kinds
 from tests.functional.backed_up import back_up, origo, restarted, rows
-
-
-@pytest.fixture
-def core(tmp_path: Path) -> Iterator[Core]:
-    with kinds.running(tmp_path / "old", kinds.a_server) as core:
-        yield core
-
-
-@pytest.fixture
-def key(core: Core) -> str:
-    return str(backups.new_key(core, SYSTEM)["key"])
-
-
-@pytest.fixture
-def cellar(core: Core) -> PoolSpec:
-    """A second pool."""
-    kinds.run(core, CreatePool(), name="cellar", driver="files", path="", options={})
-    return pools.spec(pools.find("cellar"))
 
 
 def test_an_engine_goes_back_to_what_it_was(
