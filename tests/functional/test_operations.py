@@ -362,15 +362,14 @@ def test_an_operation_inside_a_transaction_that_fails_was_never_there(bench: Ben
     assert model.OperationRow.select().count() == 0 and bench.files() == []
 
 
-def test_a_thousand_unfinished_operations_hold_up_a_start_for_less_than_half_a_second(bench: Bench) -> None:
+def test_a_start_does_not_wait_for_the_operations_that_it_finds_unfinished(bench: Bench) -> None:
     bench.engine.stop(5)
     with model.database.atomic():
         rows = [
             bench.submit(label=f"n{i}", names=(f"n{i}",), locks=[[f"server/{i}", "exclusive"]]) for i in range(1000)
         ]
-    started = time.monotonic()
     bench.restart()
-    assert time.monotonic() - started < 0.5
+    assert model.OperationRow.get_by_id(rows[-1].id).ended is None
     assert bench.engine.wait(rows[-1].id, 60).status == "done"
     bench.until(lambda: model.OperationRow.select().where(model.OperationRow.status == "done").count() == 1000, 60)
 

@@ -14,7 +14,7 @@ from origo.operations.core import Core
 from origo.services.access import SYSTEM
 from origo.services.catalog.operations import DeleteEntry
 from origo.services.images.operations import FlattenImage
-from origo.services.servers import spec
+from origo.services.servers import seeding, spec
 from origo.services.servers.operations import PowerOffServer, StartServer
 from origo.services.stacks.operations import InstallStack
 from tests.functional import kinds
@@ -61,6 +61,14 @@ def in_the_clear(core: Core) -> list[Path]:
     return [path for path in Path(core.config.home).rglob("*") if path.is_file() and PASSWORD in path.read_bytes()]
 
 
+def cut_off(core: Core) -> Path:
+    """What a write of the medium leaves that was killed."""
+    medium = Path(spec.seed_path(core, only()))
+    left = medium.with_name(f".{medium.name}.0a1b2c3d.new")
+    left.write_bytes(PASSWORD)
+    return left
+
+
 def off(core: Core) -> None:
     kinds.run(core, PowerOffServer(), server=only().id, **kinds.MINE)
 
@@ -91,11 +99,24 @@ def test_a_start_that_fails_leaves_no_password(core: Core) -> None:
 
 def test_what_a_killed_start_left_is_gone_after_the_next(core: Core) -> None:
     off(core)
-    medium = Path(spec.seed_path(core, only()))
-    medium.write_bytes(PASSWORD)
-    medium.with_name(f".{medium.name}.0a1b2c3d.new").write_bytes(PASSWORD)
+    Path(spec.seed_path(core, only())).write_bytes(PASSWORD)
+    cut_off(core)
     core.operations.wait(start(core).id, 20)
     assert in_the_clear(core) == []
+
+
+def test_what_a_killed_write_left_is_gone_after_the_next_also_without_a_password(core: Core) -> None:
+    model.Stack.update(secret="").execute()
+    left = cut_off(core)
+    seeding.write(core, only())
+    assert not left.exists()
+
+
+def test_what_a_killed_write_left_goes_with_the_medium(core: Core) -> None:
+    left, medium = cut_off(core), Path(spec.seed_path(core, only()))
+    seeding.remove(core, only())
+    seeding.remove(core, only())
+    assert not left.exists() and not medium.exists()
 
 
 def test_an_entry_stays_in_the_catalog_while_a_stack_of_it_is_installed(core: Core) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from origo.contracts import Hypervisor, Place, Power, ServerSpec
+from origo.contracts import Hypervisor, Power, ServerSpec
 from origo.errors import NotFound
 from origo.model import Server
 from origo.operations.base import Context, Step
-from origo.services import nodes, pools
+from origo.services import nodes
 from origo.services.servers import seeding, spec, states
 
 STILL = (Power.SUSPENDED, Power.PAUSED)
@@ -217,17 +217,11 @@ class RemoveSeed(ServerStep):
 
     name = "remove the seed medium"
 
-    def place(self, ctx: Context) -> tuple[Any, Place]:
-        """The pool and the place of the medium."""
-        row = self.row()
-        return spec.system_pool(row), spec.seed_place(row)
-
     def plan(self, ctx: Context) -> list[str]:
         return [f"remove {spec.seed_path(ctx.core, self.row())}"]
 
     def do(self, ctx: Context) -> None:
-        pool, place = self.place(ctx)
-        pools.driver(ctx.core, pool).remove(pools.spec(pool), place)
+        seeding.remove(ctx.core, self.row())
 
     def undo(self, ctx: Context) -> None:
         """Nothing: it is made again only with a new server."""
