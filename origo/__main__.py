@@ -49,10 +49,12 @@ def serve(home: Path | None) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     gc.disable()  # what is read now stays: there is nothing to collect, and later no need to look through it
-    from origo import app
+    from origo import app, supervise
+    from origo.host.local import LocalHost
 
     gc.freeze()
     gc.enable()
+    supervise.await_home(LocalHost(), stopped)
     place = (home or config.home_from_environment()).absolute()
     while not seen:
         stopped.clear()

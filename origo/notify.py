@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 from origo import log
 
+START_SECONDS = 900
+"""How long a start may take after the file systems are there, as the unit says too."""
 PATS = 4
 """How often in the time after which systemd takes the daemon for hung it is told that it is not."""
 
@@ -24,6 +26,11 @@ def tell(*lines: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def starting() -> None:
+    """It waits for the machine's file systems, however long they take."""
+    tell("STATUS=waiting for the machine's file systems", f"EXTEND_TIMEOUT_USEC={int(START_SECONDS * 1e6)}")
 
 
 def ready(sentence: str) -> None:

@@ -49,9 +49,10 @@ class Forwarder:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        for listener, target in self._sockets:
-            await asyncio.start_server(_handler(target), sock=listener)
+        doors = [await asyncio.start_server(_handler(target), sock=listener) for listener, target in self._sockets]
         await self._closing.wait()
+        for door in doors:
+            door.close()
 
 
 def _listen(doors: list[Door]) -> list[tuple[socket.socket, Path]]:
@@ -77,7 +78,8 @@ def _listen(doors: list[Door]) -> list[tuple[socket.socket, Path]]:
 
 def _handler(target: Path) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.ExitStack() as ends, contextlib.suppress(OSError):
+        # A connection's task that ends as cancelled is told of by asyncio as if it were a fault.
+        with contextlib.ExitStack() as ends, contextlib.suppress(OSError, asyncio.CancelledError):
             ends.callback(writer.close)
             there, back = await asyncio.open_unix_connection(str(target))
             ends.callback(back.close)

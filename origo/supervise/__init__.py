@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from origo import log
+from origo import log, notify
 from origo.contracts import ServiceSpec
 from origo.errors import OrigoError
 from origo.host import Host
@@ -21,7 +21,16 @@ from origo.supervise.own import Child
 from origo.supervise.service import LOOK_EVERY, Service, ServiceState
 from origo.supervise.systemd import runs_us
 
-__all__ = ["Form", "ServiceState", "Supervisor", "await_machine", "choose", "machine_is_ending", "runs_us"]
+__all__ = [
+    "Form",
+    "ServiceState",
+    "Supervisor",
+    "await_home",
+    "await_machine",
+    "choose",
+    "machine_is_ending",
+    "runs_us",
+]
 
 Form = Callable[[Path, str], Service]
 """What makes a service of its folder and name."""
@@ -37,10 +46,16 @@ def choose(host: Host) -> Form:
     return functools.partial(systemd.Unit, host=host) if runs_us() else Child
 
 
-def await_machine(host: Host, over: threading.Event) -> None:
-    """Wait for the rest of the machine, where its systemd started this daemon before it; until `over` at most."""
+def await_home(host: Host, over: threading.Event) -> None:
+    """Wait for the machine's file systems, where its systemd started this daemon before them; until `over` at most."""
     if runs_us():
-        systemd.await_machine(host, over)
+        systemd.await_unit(host, systemd.HOME, over, notify.starting)
+
+
+def await_machine(host: Host, over: threading.Event) -> None:
+    """Wait for what servers need of the machine, where its systemd started this daemon before; until `over` at most."""
+    if runs_us():
+        systemd.await_unit(host, systemd.MACHINE, over, lambda: None)
 
 
 def machine_is_ending(host: Host) -> bool | None:

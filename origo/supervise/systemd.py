@@ -5,6 +5,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from origo.contracts import ServiceSpec
@@ -19,9 +20,10 @@ STOP_SECONDS = 10
 SHOWN = ("ActiveState", "MainPID", "NRestarts", "ExecMainCode", "ExecMainStatus", "Environment", "InvocationID")
 EXITED = 1
 """The code of a process that ended by itself; all others are of those that a signal ended."""
+HOME = "origo-home.target"
 MACHINE = "origo-machine.service"
 LOOK_SECONDS = 5.0
-"""How long a stop of the daemon may have to wait for the wait for the machine."""
+"""How long a stop of the daemon may have to wait for the wait for one of these."""
 ENDING_SECONDS = (10, 30)
 """How long systemd may take to say whether the machine is going down, at first and when it is asked once more."""
 GENERAL = (
@@ -62,12 +64,16 @@ def runs_us() -> bool:
     return Path("/run/systemd/system").is_dir() and os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 
-def await_machine(host: Host, over: threading.Event) -> None:
-    """Wait until systemd has started all that servers need, or could not, or until `over`: no server is waited for."""
+def await_unit(host: Host, unit: str, over: threading.Event, meanwhile: Callable[[], object]) -> None:
+    """Wait until systemd has started a unit and what comes before it, or could not, or until `over`.
+
+    `meanwhile` is called every few seconds.
+    """
     while not over.is_set():
         with contextlib.suppress(CommandFailed):
-            host.run(["systemctl", "start", MACHINE], check=False, timeout=LOOK_SECONDS)
+            host.run(["systemctl", "start", unit], check=False, timeout=LOOK_SECONDS)
             return
+        meanwhile()
         over.wait(1)
 
 

@@ -26,9 +26,13 @@ def test_one_command_with_answers_sets_the_engine_up(site: Site) -> None:
     assert [issue["sentence"] for issue in site.origo("issues list")] == []
 
 
-def test_the_cache_of_zfs_leaves_the_memory_to_guests(site: Site) -> None:
+def cache_is_bound(site: Site) -> bool:
     kib = int(site.machine.run("awk '/^MemTotal:/ { print $2 }' /proc/meminfo"))
-    assert int(site.machine.run("cat /sys/module/zfs/parameters/zfs_arc_max")) == kib // 8 * 1024
+    return int(site.machine.run("cat /sys/module/zfs/parameters/zfs_arc_max")) == kib // 8 * 1024
+
+
+def test_the_cache_of_zfs_leaves_the_memory_to_guests(site: Site) -> None:
+    assert cache_is_bound(site)
 
 
 def test_a_stack_runs_under_kvm(site: Site) -> None:
@@ -60,6 +64,11 @@ def test_after_a_reboot_the_stack_is_back_with_its_data(site: Site) -> None:
     site.machine.reboot()
     site.wait_page()
     assert before < site.counter()
+
+
+def test_a_boot_has_an_order_in_which_everything_can_be_started(site: Site) -> None:
+    assert site.machine.run("journalctl -b -o cat --no-pager _PID=1 | grep 'ordering cycle' || true") == ""
+    assert cache_is_bound(site)
 
 
 def test_at_a_reboot_the_guest_is_shut_down_in_order_before_the_engine_ends(site: Site) -> None:

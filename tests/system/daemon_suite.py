@@ -67,7 +67,7 @@ def test_it_is_started_once_its_api_answers() -> None:
 
 def test_it_answers_before_the_machine_is_up_and_may_be_stopped_meanwhile() -> None:
     slow = SYSTEMD / "origo-machine.service.d/slow.conf"
-    slow.parent.mkdir()
+    slow.parent.mkdir(exist_ok=True)
     slow.write_text("[Service]\nExecStartPre=sleep 40\n")
     systemctl("daemon-reload")
     systemctl("stop", "origo-machine")
@@ -85,6 +85,33 @@ def test_it_answers_before_the_machine_is_up_and_may_be_stopped_meanwhile() -> N
     assert shown("origo-machine", "ActiveState") == "active"
     slow.unlink()
     systemctl("daemon-reload")
+
+
+def test_it_opens_no_home_before_all_file_systems_are_mounted() -> None:
+    authority, late = HOME / "keys/front/authority.crt", SYSTEMD / "origo-home.target.d/late.conf"
+    late.parent.mkdir()
+    late.write_text("[Unit]\nWants=late.service\nAfter=late.service\n")
+    mount = f"mount -t tmpfs -o mode=711 late {HOME}"
+    (SYSTEMD / "late.service").write_text(
+        f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=sleep 7\nExecStart={mount}\n"
+    )
+    systemctl("daemon-reload")
+    systemctl("stop", "origo", "origo-home.target")
+    below = {path: (path.stat().st_mtime, path.stat().st_size) for path in HOME.rglob("*")}
+    before = authority.read_bytes()
+    systemctl("start", "origo")
+    try:
+        wait_until(settled)
+        assert authority.read_bytes() != before
+    finally:
+        systemctl("stop", "origo", "origo-nginx")
+        late.unlink()
+        subprocess.run(["umount", "--lazy", HOME], check=True)
+        systemctl("daemon-reload")
+    assert {path: (path.stat().st_mtime, path.stat().st_size) for path in HOME.rglob("*")} == below
+    systemctl("start", "origo")
+    wait_until(settled)
+    assert authority.read_bytes() == before
 
 
 def test_its_programs_are_units_and_outlive_a_restart() -> None:
@@ -177,12 +204,12 @@ def test_no_unit_lies_more_open_than_is_written() -> None:
     assert said(exposure.too_open(units)) == ""
 
 
-def test_at_a_boot_the_firewall_is_there_before_the_daemon() -> None:
+def test_at_a_boot_the_firewall_is_there_before_the_network_and_any_server() -> None:
     systemctl("stop", "origo", "origo-firewall")
     nft("delete", "table", *TABLE)
     systemctl("start", "origo-firewall")
     assert closed() and shown("origo-firewall", "ActiveState") == "active"
-    assert {"origo.service", "network-pre.target"} <= set(shown("origo-firewall", "Before").split())
+    assert {"origo-machine.service", "network-pre.target"} <= set(shown("origo-firewall", "Before").split())
     systemctl("start", "origo")
     wait_until(settled)
 

@@ -54,7 +54,8 @@ def start(home: str) -> None:
     path = f"PATH={os.environ['PATH']}:/usr/sbin:/sbin"
     SYSTEMD.mkdir(parents=True, exist_ok=True)
     (SYSTEMD / "origo.service").write_text(re.sub(r"Environment=.*", f"Environment={path}", text))
-    shutil.copy(UNITS / "origo-machine.service", SYSTEMD)
+    for name in ("origo-machine.service", "origo-home.target", "origo.slice"):
+        shutil.copy(UNITS / name, SYSTEMD)
     wall = (UNITS / "origo-firewall.service").read_text()
     (SYSTEMD / "origo-firewall.service").write_text(wall.replace("/var/lib/origo", home))
     systemctl("daemon-reload")

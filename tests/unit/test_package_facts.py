@@ -78,6 +78,13 @@ def test_a_unit_that_works_in_the_home_waits_for_the_homes_own_disk() -> None:
     assert [name for name, text in at_home.items() if "\nRequiresMountsFor=/var/lib/origo\n" not in text] == []
 
 
+def test_what_comes_before_file_systems_or_the_network_does_not_wait_for_what_waits_for_them() -> None:
+    units = {path.name: path.read_text() for path in (layout.ROOT / "appliance/units").glob("*.service")}
+    early = {name: text for name, text in units.items() if re.search(r"^Before=.*(zfs-import|network-pre)", text, re.M)}
+    assert {"origo-zfs-cache.service", "origo-firewall.service"} <= set(early)
+    assert [name for name, text in early.items() if "\nDefaultDependencies=no\n" not in text] == []
+
+
 @pytest.mark.parametrize("script", layout.SCRIPTS)
 def test_a_maintainer_script_is_right_for_the_shell(script: str) -> None:
     ended = subprocess.run(["dash", "-n", layout.HERE / script], capture_output=True, text=True, check=False)

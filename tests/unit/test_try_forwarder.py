@@ -111,3 +111,16 @@ def test_a_browser_that_breaks_off_as_the_front_hangs_up_is_no_error_of_ours(
             browser.close()
     gc.collect()
     assert caplog.messages == []
+
+
+def test_its_end_amid_open_connections_is_no_error_of_ours(
+    server: tuple[socket.socket, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    listener, path = server
+    with contextlib.ExitStack() as ends:
+        with forwarded(path) as port:
+            for _ in range(5):
+                ends.enter_context(call(port))
+                ends.enter_context(listener.accept()[0])
+        gc.collect()
+    assert caplog.messages == []

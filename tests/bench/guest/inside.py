@@ -146,7 +146,10 @@ def running(argv: list[str]) -> Iterator[None]:
 
 def wait_page(address: str) -> None:
     """Wait until the guest there has started its services."""
-    wait(lambda: urllib.request.urlopen(f"http://{address}/", timeout=5).status == 200, 600)
+    try:
+        wait(lambda: urllib.request.urlopen(f"http://{address}/", timeout=5).status == 200, 600)
+    except TimeoutError as error:
+        raise RuntimeError(f"no answer from {address}:\n{run('virsh', 'list', '--all')}{run('ip', 'neigh')}") from error
 
 
 def wait(true: Callable[[], bool], seconds: float) -> None:
