@@ -34,6 +34,8 @@ MINUTE = 60.0
 SECOND = 1.0
 LINK_SECONDS = 5.0
 """How often the link on the console is looked at, which asks for the machine's addresses."""
+HEARD_SECONDS = 3.0
+"""How long a restored engine still answers those who wait to hear that it is, before it starts anew."""
 SETTLE_SECONDS = 60.0
 """How long a stop waits for a start that is under way."""
 STOP_SECONDS = 120.0
@@ -157,6 +159,7 @@ class App:
                     done[name] = time.monotonic()
                     self._attempt(name, part)
             if home.is_staged(self.home.path):
+                self._stopping.wait(HEARD_SECONDS)
                 self._again()
 
     def _invite(self) -> None:

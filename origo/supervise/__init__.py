@@ -49,13 +49,13 @@ def choose(host: Host) -> Form:
 def await_home(host: Host, over: threading.Event) -> None:
     """Wait for the machine's file systems, where its systemd started this daemon before them; until `over` at most."""
     if runs_us():
-        systemd.await_unit(host, systemd.HOME, over, notify.starting)
+        systemd.await_home(host, over, notify.starting)
 
 
 def await_machine(host: Host, over: threading.Event) -> None:
     """Wait for what servers need of the machine, where its systemd started this daemon before; until `over` at most."""
     if runs_us():
-        systemd.await_unit(host, systemd.MACHINE, over, lambda: None)
+        systemd.await_machine(host, over)
 
 
 def machine_is_ending(host: Host) -> bool | None:

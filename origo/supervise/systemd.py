@@ -64,17 +64,25 @@ def runs_us() -> bool:
     return Path("/run/systemd/system").is_dir() and os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 
-def await_unit(host: Host, unit: str, over: threading.Event, meanwhile: Callable[[], object]) -> None:
-    """Wait until systemd has started a unit and what comes before it, or could not, or until `over`.
-
-    `meanwhile` is called every few seconds.
-    """
-    while not over.is_set():
-        with contextlib.suppress(CommandFailed):
-            host.run(["systemctl", "start", unit], check=False, timeout=LOOK_SECONDS)
-            return
-        meanwhile()
+def await_home(host: Host, over: threading.Event, meanwhile: Callable[[], object]) -> None:
+    """Wait until all file systems are mounted, or until `over`; `meanwhile` is called every few seconds."""
+    while not over.is_set() and (status := _start(host, HOME)) != 0:
+        if status is None:
+            meanwhile()
         over.wait(1)
+
+
+def await_machine(host: Host, over: threading.Event) -> None:
+    """Wait until systemd has started all that servers need, or could not, or until `over`: no server is waited for."""
+    while not over.is_set() and _start(host, MACHINE) is None:
+        over.wait(1)
+
+
+def _start(host: Host, unit: str) -> int | None:
+    """How systemctl ended that starts this unit; None where that lasts longer."""
+    with contextlib.suppress(CommandFailed):
+        return host.run(["systemctl", "start", unit], check=False, timeout=LOOK_SECONDS).code
+    return None
 
 
 def is_ending(host: Host) -> bool | None:

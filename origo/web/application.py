@@ -55,7 +55,7 @@ class Application:
 
     @functools.cached_property
     def document(self) -> bytes:
-        """What the API is, as OpenAPI tells it; made for who asks, since a start would take half as long again."""
+        """What the API is, as OpenAPI tells it; made for who asks, since it would make each start longer."""
         return openapi.document(self.routes, PREFIX)
 
     def _add(self, route: Route) -> None:

@@ -89,16 +89,18 @@ def test_it_answers_before_the_machine_is_up_and_may_be_stopped_meanwhile() -> N
 
 def test_it_opens_no_home_before_all_file_systems_are_mounted() -> None:
     authority, late = HOME / "keys/front/authority.crt", SYSTEMD / "origo-home.target.d/late.conf"
-    late.parent.mkdir()
+    late.parent.mkdir(exist_ok=True)
     late.write_text("[Unit]\nWants=late.service\nAfter=late.service\n")
     mount = f"mount -t tmpfs -o mode=711 late {HOME}"
-    (SYSTEMD / "late.service").write_text(
-        f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=sleep 7\nExecStart={mount}\n"
-    )
+    (SYSTEMD / "late.service").write_text(f"[Service]\nType=oneshot\nExecStart=sleep 10\nExecStart={mount}\n")
     systemctl("daemon-reload")
     systemctl("stop", "origo", "origo-home.target")
     below = {path: (path.stat().st_mtime, path.stat().st_size) for path in HOME.rglob("*")}
     before = authority.read_bytes()
+    systemctl("start", "--no-block", "origo")
+    wait_until(lambda: "file systems" in shown("origo", "StatusText"))
+    systemctl("stop", "origo")
+    assert shown("origo", "Result") == "success"
     systemctl("start", "origo")
     try:
         wait_until(settled)

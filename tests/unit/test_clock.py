@@ -1,4 +1,4 @@
-"""What the engine does when somebody sets the machine's clock, or its settings."""
+"""What the engine does when somebody sets the machine's clock, its settings, or restores it."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from origo import app
+from origo import app, home
 
 
 class Waiting(app.App):
@@ -17,7 +17,8 @@ class Waiting(app.App):
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
-        self.looked = threading.Event()
+        self.looked, self.anew = threading.Event(), threading.Event()
+        self._again = self.anew.set
         self.core: Any = SimpleNamespace(config=object())
         self.home: Any = SimpleNamespace(path=Path("/nowhere"))
         self.firewall: Any = SimpleNamespace(ensure=None)
@@ -50,3 +51,11 @@ def test_the_certificate_is_looked_after_at_once_when_the_clock_was_set(
 def test_the_front_goes_by_new_settings_at_once(waiting: Waiting) -> None:
     waiting.core.config = object()
     assert waiting.looked.wait(5)
+
+
+def test_a_restored_engine_answers_who_waits_for_that_before_it_starts_anew(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "HEARD_SECONDS", 1.0)
+    monkeypatch.setattr(home, "is_staged", lambda path: True)
+    assert not waiting.anew.wait(0.5) and waiting.anew.wait(5)

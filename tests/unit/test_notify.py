@@ -1,6 +1,7 @@
 """Systemd is told what it wants to know, by a real socket, and only as long as it is true."""
 
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from origo import notify
+from tests.house.source import ROOT
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -25,6 +27,13 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 def test_it_says_that_it_is_ready_and_how_it_is(manager: socket.socket) -> None:
     notify.ready("restoring servers")
     assert manager.recv(1000) == b"READY=1\nSTATUS=restoring servers"
+
+
+def test_a_wait_for_file_systems_takes_nothing_from_the_time_for_the_start(manager: socket.socket) -> None:
+    notify.starting()
+    (word,) = re.findall(rb"^EXTEND_TIMEOUT_USEC=(\d+)000000$", manager.recv(1000), re.MULTILINE)
+    unit = (ROOT / "appliance/units/origo.service").read_text()
+    assert f"\nTimeoutStartSec={int(word) // 60}min\n" in unit
 
 
 def test_a_stop_says_how_long_it_may_take(manager: socket.socket) -> None:

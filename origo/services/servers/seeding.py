@@ -1,9 +1,11 @@
 """The medium that tells a stack's server who it is: its secrets are there only while a hypervisor opens it."""
 
+import contextlib
 import json
 import posixpath
 
 from origo.contracts import Hypervisor
+from origo.errors import NotFound
 from origo.model import CatalogStack, Server, Stack
 from origo.operations.core import Core
 from origo.services import naming, pools
@@ -22,7 +24,8 @@ def remove(core: Core, server: Server) -> None:
     """Remove the medium for good, and what a write that was cut off left beside it."""
     pool = spec.system_pool(server)
     pools.driver(core, pool).remove(pools.spec(pool), spec.seed_place(server))
-    _tidy(core, spec.seed_path(core, server))
+    with contextlib.suppress(NotFound):  # where the pool has no such folder any more
+        _tidy(core, spec.seed_path(core, server))
 
 
 def start(core: Core, driver: Hypervisor, server: Server) -> None:
