@@ -77,9 +77,13 @@ def _listen(doors: list[Door]) -> list[tuple[socket.socket, Path]]:
 
 
 def _handler(target: Path) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    going_on: set[object] = set()  # asyncio itself forgets a connection's task once one of its sides is closed
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A connection's task that ends as cancelled is told of by asyncio as if it were a fault.
+        going_on.add(task := asyncio.current_task())
+        # One that ends as cancelled is told of by asyncio as if it were a fault.
         with contextlib.ExitStack() as ends, contextlib.suppress(OSError, asyncio.CancelledError):
+            ends.callback(going_on.discard, task)
             ends.callback(writer.close)
             there, back = await asyncio.open_unix_connection(str(target))
             ends.callback(back.close)

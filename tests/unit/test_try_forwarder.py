@@ -113,6 +113,21 @@ def test_a_browser_that_breaks_off_as_the_front_hangs_up_is_no_error_of_ours(
     assert caplog.messages == []
 
 
+def test_a_connection_that_waits_for_its_front_is_not_forgotten(
+    server: tuple[socket.socket, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    listener, path = server
+    with forwarded(path) as port, call(port) as browser:
+        front, _ = listener.accept()
+        browser.shutdown(socket.SHUT_WR)
+        assert front.recv(1) == b""
+        gc.collect()
+        front.sendall(b"late")
+        front.close()
+        assert browser.makefile("rb").read() == b"late"
+    assert caplog.messages == []
+
+
 def test_its_end_amid_open_connections_is_no_error_of_ours(
     server: tuple[socket.socket, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
