@@ -71,15 +71,13 @@ class FolderStorage(Storage, Exports):
         self.host.run(["sync", path], timeout=3600)
 
     def remove(self, pool: PoolSpec, place: Place) -> None:
-        """Remove a file or a link; when there is none, make sure that the pool is there."""
+        """Remove a file or a link for good; when there is none, make sure that the pool is there."""
         path = self.place(pool, place)
         try:
-            facts = self.host.stat(path)
+            if self.host.stat(path).kind == "folder":
+                raise Conflict(f"cannot remove {path}: it is a folder, which Origo did not make")
         except NotFound:
             self._marker(pool)
-            return
-        if facts.kind == "folder":
-            raise Conflict(f"cannot remove {path}: it is a folder, which Origo did not make")
         self.host.remove(path)
 
     def exports(self, pool: PoolSpec, addresses: Sequence[str]) -> str:

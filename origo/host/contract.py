@@ -202,7 +202,7 @@ class Host(ABC):
 
     @abstractmethod
     def remove(self, path: str) -> None:
-        """Remove a file, a link or an empty folder; one that is absent is fine."""
+        """Remove a file, a link or an empty folder, also for after a power cut; one that is absent is fine."""
 
     @abstractmethod
     def protect(self, path: str, *, mode: int, user: str | None = None) -> None:

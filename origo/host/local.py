@@ -96,12 +96,11 @@ class LocalHost(CommandHost):
             _sync_folder(target)
 
     def remove(self, path: str) -> None:
-        """Remove a file, a link or an empty folder."""
+        """Remove a file, a link or an empty folder, then have its folder on disk, also when it was gone already."""
         with _said("remove", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if stat.S_ISDIR(os.lstat(path).st_mode):
-                os.rmdir(path)
-            else:
-                os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.rmdir(path) if stat.S_ISDIR(os.lstat(path).st_mode) else os.unlink(path)
+            _sync_folder(path)
 
     def protect(self, path: str, *, mode: int, user: str | None = None) -> None:
         """Set owner and permission bits of what is there now, never of what a link points to."""

@@ -35,8 +35,10 @@ sync "$(dirname -- "$1")" "$(dirname -- "$2")"
 """
 
 REMOVE = """
-if [ -d "$1" ] && [ ! -L "$1" ]; then exec rmdir -- "$1"; fi
-if [ -e "$1" ] || [ -L "$1" ]; then exec rm -f -- "$1"; fi
+set -e
+if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir -- "$1"; elif [ -e "$1" ] || [ -L "$1" ]; then rm -f -- "$1"; fi
+folder=$(dirname -- "$1")
+if [ -d "$folder" ]; then sync "$folder"; fi
 """
 
 # $2 mode, $3 owner and group or nothing.

@@ -45,3 +45,15 @@ class TestLocalHost(HostClauses):
 def test_what_the_system_tells_of_a_process_that_has_ended_is_not_found() -> None:
     told = files.error("read", "/proc/4711/maps", os.strerror(errno.ESRCH))
     assert isinstance(told, NotFound) and told.message == "cannot read /proc/4711/maps: no such process"
+
+
+def test_what_was_removed_stays_so_after_a_power_cut_also_where_it_was_gone_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    file = tmp_path / "file"
+    file.touch()
+    for _ in range(2):
+        LocalHost().remove(str(file))
+    assert not file.exists() and synced == [str(tmp_path)] * 2
