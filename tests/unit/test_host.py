@@ -51,7 +51,9 @@ def test_what_was_removed_stays_so_after_a_power_cut_also_where_it_was_gone_alre
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
     file = tmp_path / "file"
     file.touch()
     for _ in range(2):
