@@ -59,6 +59,11 @@ def page() -> bool:
     return "<!doctype html>" in subprocess.run(asked, capture_output=True, text=True, check=False).stdout
 
 
+def everything() -> dict[Path, tuple[float, int]]:
+    """What is in the home: when it was changed last, and its size."""
+    return {path: (path.stat().st_mtime, path.stat().st_size) for path in HOME.rglob("*")}
+
+
 def test_it_is_started_once_its_api_answers() -> None:
     systemctl("restart", "origo")
     assert '"urls"' in origo("engine", "show", "--json")
@@ -95,7 +100,7 @@ def test_it_opens_no_home_before_all_file_systems_are_mounted() -> None:
     (SYSTEMD / "late.service").write_text(f"[Service]\nType=oneshot\nExecStart=sleep 10\nExecStart={mount}\n")
     systemctl("daemon-reload")
     systemctl("stop", "origo", "origo-home.target")
-    below = {path: (path.stat().st_mtime, path.stat().st_size) for path in HOME.rglob("*")}
+    below = everything()
     before = authority.read_bytes()
     systemctl("start", "--no-block", "origo")
     wait_until(lambda: "file systems" in shown("origo", "StatusText"))
@@ -110,7 +115,7 @@ def test_it_opens_no_home_before_all_file_systems_are_mounted() -> None:
         late.unlink()
         subprocess.run(["umount", "--lazy", HOME], check=True)
         systemctl("daemon-reload")
-    assert {path: (path.stat().st_mtime, path.stat().st_size) for path in HOME.rglob("*")} == below
+    assert everything() == below
     systemctl("start", "origo")
     wait_until(settled)
     assert authority.read_bytes() == before
