@@ -182,7 +182,11 @@ class Host(ABC):
 
     @abstractmethod
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Replace a file atomically: after a crash there is the old or the new content, on disk, never a mixture."""
+        """Replace a file atomically: after a crash there is the old or the new content, on disk, never a mixture.
+
+        The new one is `.NAME.new` beside it until then; what a killed writer left there goes with the next write of the
+        file, or with the file.
+        """
 
     @abstractmethod
     def stat(self, path: str) -> FileFacts:

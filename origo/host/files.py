@@ -30,6 +30,12 @@ ERRORS: dict[str, type[OrigoError]] = {
 """Which error a person sees, by the words of the system and of coreutils; any other: the machine is not well."""
 
 
+def fresh(path: str) -> str:
+    """Where a file is written before it takes its place: one name, so that what a killed writer left is found again."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.{name}.new"
+
+
 def error(verb: str, path: str, printed: str, *, where: str = "") -> OrigoError:
     """The error of doing `verb` to a file, from what the system or a command said of it."""
     for words, kind in ERRORS.items():

@@ -1,6 +1,7 @@
 """This machine as a Host."""
 
 import contextlib
+import fcntl
 import os
 import pwd
 import secrets
@@ -56,18 +57,14 @@ class LocalHost(CommandHost):
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Replace a file by a new one beside it, both it and the folder on disk before this returns."""
-        folder, name = os.path.split(path)
-        fresh = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.new")
-        with _said("write", path), contextlib.ExitStack() as undo:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            undo.callback(os.unlink, fresh)
-            with os.fdopen(descriptor, "wb") as file:
+        fresh = files.fresh(path)
+        with _said("write", path):
+            with _taken_over(fresh) as file:
+                os.fchmod(file.fileno(), mode)
                 file.write(data)
                 file.flush()
-                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
-            os.replace(fresh, path)
-            undo.pop_all()
+                os.replace(fresh, path)
             _sync_folder(path)
 
     def stat(self, path: str) -> FileFacts:
@@ -100,6 +97,8 @@ class LocalHost(CommandHost):
         with _said("remove", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(path) if stat.S_ISDIR(os.lstat(path).st_mode) else os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(files.fresh(path))
             _sync_folder(path)
 
     def protect(self, path: str, *, mode: int, user: str | None = None) -> None:
@@ -135,6 +134,26 @@ def _said(verb: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise files.error(verb, path, error.strerror or str(error)) from error
+
+
+@contextlib.contextmanager
+def _taken_over(path: str) -> Iterator[BinaryIO]:
+    """An empty file that nobody else writes, also where a killed writer left one; gone again if this goes wrong."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    while True:
+        file = os.fdopen(os.open(path, flags, 0o600), "wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
+                break
+        file.close()
+    with file:
+        try:
+            file.truncate()
+            yield file
+        except BaseException:
+            os.unlink(path)
+            raise
 
 
 def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:

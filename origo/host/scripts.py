@@ -5,17 +5,26 @@ if [ -e "$1" ] && [ ! -f "$1" ]; then echo "it is no regular file" >&2; exit 1; 
 exec head -c "$2" -- "$1"
 """
 
-# $2 the new file's path, $3 mode, $4 length of the data, $5 the folder. A signal that comes while the trap of EXIT runs
+# $2 the new file's path, $3 mode, $4 length of the data, $5 the folder. What a killed writer left there is taken over;
+# once it is at its place, the next writer may have one of that name. A signal that comes while the trap of EXIT runs
 # ends that one, so each trap removes the file itself. PIPE is what a sentence meets when the connection is gone.
 WRITE = """
 set -e
-trap 'rm -f -- "$2"' EXIT
-trap 'rm -f -- "$2"; exit 1' HUP INT TERM PIPE
 umask 077
-dd of="$2" bs=1M conv=excl,fsync status=none
-if [ "$(stat -c %s -- "$2")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi
-chmod "$3" "$2"
-mv -fT -- "$2" "$1"
+fresh=$2
+mine() { [ "$fresh" -ef /proc/self/fd/9 ]; }
+drop() { if mine; then rm -f -- "$fresh"; fi; }
+until mine; do
+    touch -- "$fresh"
+    exec 9<>"$fresh"
+    flock 9
+done
+trap drop EXIT
+trap 'drop; exit 1' HUP INT TERM PIPE
+chmod "$3" "$fresh"
+dd of="$fresh" bs=1M conv=fsync status=none
+if [ "$(stat -c %s -- "$fresh")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi
+mv -fT -- "$fresh" "$1"
 sync "$5"
 """
 
@@ -34,9 +43,11 @@ if [ "$1" != "$2" ]; then mv -fT -- "$1" "$2"; fi
 sync "$(dirname -- "$1")" "$(dirname -- "$2")"
 """
 
+# $2 where a killed writer may have left a new one.
 REMOVE = """
 set -e
 if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir -- "$1"; elif [ -e "$1" ] || [ -L "$1" ]; then rm -f -- "$1"; fi
+if [ -e "$2" ] || [ -L "$2" ]; then rm -f -- "$2"; fi
 folder=$(dirname -- "$1")
 if [ -d "$folder" ]; then sync "$folder"; fi
 """

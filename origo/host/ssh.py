@@ -116,8 +116,7 @@ class SshHost(CommandHost):
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Replace a file by a new one beside it; what arrived only in part, because the connection broke, is not it."""
-        folder, _, name = path.rpartition("/")
-        fresh = f"{folder}/.{name}.{secrets.token_hex(4)}.new"
+        fresh, folder = files.fresh(path), path.rpartition("/")[0]
         self._script("write", path, scripts.WRITE, fresh, f"{mode:o}", str(len(data)), f"{folder}/", input=data)
 
     def stat(self, path: str) -> FileFacts:
@@ -141,7 +140,7 @@ class SshHost(CommandHost):
 
     def remove(self, path: str) -> None:
         """Remove a file, a link or an empty folder."""
-        self._script("remove", path, scripts.REMOVE)
+        self._script("remove", path, scripts.REMOVE, files.fresh(path))
 
     def protect(self, path: str, *, mode: int, user: str | None = None) -> None:
         """Set owner and permission bits, never of what a link points to."""

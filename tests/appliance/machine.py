@@ -23,7 +23,9 @@ OUTER_RANGE = "192.168.214.0/24"
 # that waits for nothing else stands still for ever.
 COMMAND_LINE = "root=/dev/vda ro console=ttyS0 loglevel=4 panic=-1 nohz=off highres=off"
 UP = ("running", "degraded")
-EMULATION_FAULT = re.compile(r"text_poke\w*\+.*Kernel panic|kthread timer wakeup didn't happen", re.DOTALL)
+EMULATION_FAULT = re.compile(
+    r"text_poke\w*\+.*Kernel panic|kthread timer wakeup didn't happen|corrupted stack end detected", re.DOTALL
+)
 """QEMU's emulation now and then runs old code while the kernel patches its own, or lets a timer stand still,
 before anything of ours has begun."""
 LOOK_SECONDS = 10
@@ -156,6 +158,11 @@ class Machine:
     def is_on(self) -> bool:
         """Whether it runs; it ends by itself when it reboots, powers off or panics."""
         return self._process is not None and self._process.poll() is None
+
+    def panicked(self) -> str:
+        """What its kernel said when it panicked in this boot, by which it went off; nothing if it did not."""
+        found = re.search(r"Kernel panic - not syncing: (.+)", self.console()[self._booted_at :])
+        return found[1].strip() if found and not self.is_on() else ""
 
     def wait_off(self, timeout: float = 180) -> None:
         """Wait until it has gone off by itself."""

@@ -1,4 +1,8 @@
-"""Power cuts amid work: nothing that was acknowledged is lost, no server runs twice, and nothing is left of no one."""
+"""Power cuts amid work: nothing that was acknowledged is lost, no server runs twice, and nothing is left of no one.
+
+A kernel that panics, as the emulation makes it now and then, takes what was not on the disks with it like a cut, and is
+taken for one.
+"""
 
 import json
 import random
@@ -7,6 +11,7 @@ import time
 
 import pytest
 
+from tests.appliance.machine import MachineError
 from tests.appliance.site import PYTHON, Site
 from tests.house.source import ROOT
 
@@ -53,11 +58,25 @@ def work(site: Site, seconds: float) -> None:
         machine.run(f"systemd-run -u more-load {PYTHON} /root/load.py work")
     else:
         machine.boot(up=False)
-    machine.wait(lambda: len(acknowledged(site)) > before, "the first work", timeout=300)
+    machine.wait(lambda: len(acknowledged(site)) > before or machine.panicked(), "the first work", timeout=300)
     time.sleep(seconds)
+    if machine.panicked():
+        print(f"a cut by its kernel: {machine.panicked()}", flush=True)
 
 
 def look(site: Site) -> list[str]:
+    """What is wrong; a machine whose kernel panics meanwhile had one more power cut, and is looked at once more."""
+    try:
+        return look_once(site)
+    except MachineError:
+        if not (why := site.machine.panicked()):
+            raise
+        print(f"one more cut, by its kernel amid the look: {why}", flush=True)
+        site.machine.power_off()
+        return look_once(site)
+
+
+def look_once(site: Site) -> list[str]:
     """Switch the machine on without that work, let the engine go on with what was unfinished, and say what is wrong."""
     machine = site.machine
     machine.command_line += AT_REST

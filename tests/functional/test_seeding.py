@@ -64,7 +64,7 @@ def in_the_clear(core: Core) -> list[Path]:
 def cut_off(core: Core) -> Path:
     """What a write of the medium leaves that was killed."""
     medium = Path(spec.seed_path(core, only()))
-    left = medium.with_name(f".{medium.name}.0a1b2c3d.new")
+    left = medium.with_name(f".{medium.name}.new")
     left.write_bytes(PASSWORD)
     return left
 

@@ -1,11 +1,8 @@
 """The medium that tells a stack's server who it is: its secrets are there only while a hypervisor opens it."""
 
-import contextlib
 import json
-import posixpath
 
 from origo.contracts import Hypervisor
-from origo.errors import NotFound
 from origo.model import CatalogStack, Server, Stack
 from origo.operations.core import Core
 from origo.services import naming, pools
@@ -14,18 +11,14 @@ from origo.services.servers import spec
 
 
 def write(core: Core, server: Server, *, secrets: bool = False) -> None:
-    """Replace the medium; what a write that was cut off left beside it is removed first."""
-    path = spec.seed_path(core, server)
-    _tidy(core, path)
-    core.local.write(path, seed.image(_seed(core, server, secrets)), mode=0o600)
+    """Replace the medium."""
+    core.local.write(spec.seed_path(core, server), seed.image(_seed(core, server, secrets)), mode=0o600)
 
 
 def remove(core: Core, server: Server) -> None:
-    """Remove the medium for good, and what a write that was cut off left beside it."""
+    """Remove the medium for good."""
     pool = spec.system_pool(server)
     pools.driver(core, pool).remove(pools.spec(pool), spec.seed_place(server))
-    with contextlib.suppress(NotFound):  # where the pool has no such folder any more
-        _tidy(core, spec.seed_path(core, server))
 
 
 def start(core: Core, driver: Hypervisor, server: Server) -> None:
@@ -48,13 +41,6 @@ def hide(core: Core, server: Server) -> None:
     """No secrets are left of a start that was cut off."""
     if _has_secrets(server):
         write(core, server)
-
-
-def _tidy(core: Core, path: str) -> None:
-    folder, name = posixpath.split(path)
-    for left in core.local.list(folder):
-        if left.startswith(f".{name}."):
-            core.local.remove(posixpath.join(folder, left))
 
 
 def _has_secrets(server: Server) -> bool:

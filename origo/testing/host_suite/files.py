@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -65,6 +66,27 @@ class FileClauses(HostSuite):
         with pytest.raises(NotFound):
             host.write(f"{scratch}/absent/file", b"x")
         assert host.list(scratch) == ["folder"]
+
+    def test_what_a_killed_writer_left_goes_with_the_next_write_or_with_the_file(
+        self, host: Host, scratch: str
+    ) -> None:
+        """15 and 21."""
+        host.run(["sh", "-c", 'echo much more than that > "$1"', "sh", f"{scratch}/.file.new"])
+        host.write(f"{scratch}/file", b"short", mode=0o600)
+        assert (host.list(scratch), host.read(f"{scratch}/file")) == (["file"], b"short")
+        assert host.stat(f"{scratch}/file").mode == 0o600
+        host.run(["touch", f"{scratch}/.file.new", f"{scratch}/.absent.new"])
+        host.remove(f"{scratch}/file")
+        host.remove(f"{scratch}/absent")
+        assert host.list(scratch) == []
+
+    def test_of_many_writers_each_writes_the_whole_file(self, host: Host, scratch: str) -> None:
+        """15."""
+        contents = [str(number).encode() * 100_000 for number in range(8)]
+        with ThreadPoolExecutor(len(contents)) as writers:
+            for _ in writers.map(lambda content: host.write(f"{scratch}/file", content), contents):
+                assert host.read(f"{scratch}/file") in contents
+        assert host.list(scratch) == ["file"]
 
     def test_a_file_of_the_kernel_is_read(self, host: Host) -> None:
         """16. It has no size, and some refuse to be read by megabytes."""
