@@ -38,7 +38,7 @@ def recovery_key() -> None:
 @output.planned
 @output.as_json
 def backup(pool: str | None, plan: bool, json_: bool) -> None:
-    """Write a backup of the engine itself: database, keys, settings. This is also done every night."""
+    """Write a backup of the engine itself: database, keys, settings. This is also done every day."""
     here = client.connect()
     failed = False
     for one in [pool] if pool else [str(found["name"]) for found in here.items("/pools")]:

@@ -59,7 +59,7 @@ class LocalHost(CommandHost):
         """Replace a file by a new one beside it, both it and the folder on disk before this returns."""
         fresh = files.fresh(path)
         with _said("write", path):
-            with _taken_over(fresh) as file:
+            with _new(fresh) as file:
                 os.fchmod(file.fileno(), mode)
                 file.write(data)
                 file.flush()
@@ -95,10 +95,10 @@ class LocalHost(CommandHost):
     def remove(self, path: str) -> None:
         """Remove a file, a link or an empty folder, then have its folder on disk, also when it was gone already."""
         with _said("remove", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.isfile(files.fresh(path)):
+                _clear(files.fresh(path))
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(path) if stat.S_ISDIR(os.lstat(path).st_mode) else os.unlink(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(files.fresh(path))
             _sync_folder(path)
 
     def protect(self, path: str, *, mode: int, user: str | None = None) -> None:
@@ -137,23 +137,45 @@ def _said(verb: str, path: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _taken_over(path: str) -> Iterator[BinaryIO]:
-    """An empty file that nobody else writes, also where a killed writer left one; gone again if this goes wrong."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    while True:
-        file = os.fdopen(os.open(path, flags, 0o600), "wb")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
-                break
-        file.close()
-    with file:
+def _new(path: str) -> Iterator[BinaryIO]:
+    """A new file, locked as long as it is written; gone again if this goes wrong."""
+    with _made(path) as file:
         try:
-            file.truncate()
             yield file
         except BaseException:
             os.unlink(path)
             raise
+
+
+def _made(path: str) -> BinaryIO:
+    while True:
+        try:
+            file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+        except FileExistsError:
+            _clear(path)
+        else:
+            if _lock(file.fileno(), path):
+                return file
+            file.close()
+
+
+def _clear(path: str) -> None:
+    """Remove what a killed writer left there; wait for one that lives."""
+    with contextlib.suppress(FileNotFoundError):
+        file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if _lock(file, path):
+                os.unlink(path)
+        finally:
+            os.close(file)
+
+
+def _lock(file: int, path: str) -> bool:
+    """Wait until nobody else has the file; whether it is still what is at that path."""
+    fcntl.flock(file, fcntl.LOCK_EX)
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file), os.lstat(path))
+    return False
 
 
 def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:

@@ -15,15 +15,16 @@ fresh=$2
 mine() { [ "$fresh" -ef /proc/self/fd/9 ]; }
 drop() { if mine; then rm -f -- "$fresh"; fi; }
 until mine; do
+    [ -f "$fresh" ] && [ ! -L "$fresh" ] || rm -f -- "$fresh"
     touch -- "$fresh"
     exec 9<>"$fresh"
-    flock 9
+    flock -w 100 9 || { echo "somebody else writes it" >&2; exit 1; }
 done
 trap drop EXIT
 trap 'drop; exit 1' HUP INT TERM PIPE
 chmod "$3" "$fresh"
 dd of="$fresh" bs=1M conv=fsync status=none
-if [ "$(stat -c %s -- "$fresh")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi
+if ! mine || [ "$(stat -c %s -- "$fresh")" != "$4" ]; then echo "the data arrived only in part" >&2; exit 1; fi
 mv -fT -- "$fresh" "$1"
 sync "$5"
 """
@@ -43,11 +44,13 @@ if [ "$1" != "$2" ]; then mv -fT -- "$1" "$2"; fi
 sync "$(dirname -- "$1")" "$(dirname -- "$2")"
 """
 
-# $2 where a killed writer may have left a new one.
+# $2 where a killed writer may have left a new one; that of a living writer is waited for.
 REMOVE = """
 set -e
+if [ -f "$2" ] && [ ! -L "$2" ]; then
+    (exec 9<"$2" && flock -w 100 9 && [ "$2" -ef /proc/self/fd/9 ] && rm -f -- "$2") 2>/dev/null || true
+fi
 if [ -d "$1" ] && [ ! -L "$1" ]; then rmdir -- "$1"; elif [ -e "$1" ] || [ -L "$1" ]; then rm -f -- "$1"; fi
-if [ -e "$2" ] || [ -L "$2" ]; then rm -f -- "$2"; fi
 folder=$(dirname -- "$1")
 if [ -d "$folder" ]; then sync "$folder"; fi
 """

@@ -26,8 +26,8 @@ UP = ("running", "degraded")
 EMULATION_FAULT = re.compile(
     r"text_poke\w*\+.*Kernel panic|kthread timer wakeup didn't happen|corrupted stack end detected", re.DOTALL
 )
-"""QEMU's emulation now and then runs old code while the kernel patches its own, or lets a timer stand still,
-before anything of ours has begun."""
+"""QEMU's emulation now and then runs old code while the kernel patches its own, or lets a timer stand still, before
+anything of ours has begun; or it writes over the stack of a nested guest's thread."""
 LOOK_SECONDS = 10
 STILL_SECONDS = 0.3
 """A machine that boots uses more of the processor than this between two looks, one that stands still does not."""
@@ -159,10 +159,13 @@ class Machine:
         """Whether it runs; it ends by itself when it reboots, powers off or panics."""
         return self._process is not None and self._process.poll() is None
 
-    def panicked(self) -> str:
-        """What its kernel said when it panicked in this boot, by which it went off; nothing if it did not."""
-        found = re.search(r"Kernel panic - not syncing: (.+)", self.console()[self._booted_at :])
-        return found[1].strip() if found and not self.is_on() else ""
+    def was_cut(self) -> bool:
+        """Whether a known fault of the emulation switched it off in this boot, not anything that ran on it."""
+        if self._process is None or not EMULATION_FAULT.search(self.console()[self._booted_at :]):
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(LOOK_SECONDS)
+        return not self.is_on()
 
     def wait_off(self, timeout: float = 180) -> None:
         """Wait until it has gone off by itself."""

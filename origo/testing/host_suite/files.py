@@ -88,6 +88,19 @@ class FileClauses(HostSuite):
                 assert host.read(f"{scratch}/file") in contents
         assert host.list(scratch) == ["file"]
 
+    def test_a_writer_and_a_remover_at_the_same_time_leave_the_whole_file_or_none(
+        self, host: Host, scratch: str
+    ) -> None:
+        """15 and 21."""
+        data = b"x" * 300_000
+        with ThreadPoolExecutor(4) as both:
+            written = [both.submit(host.write, f"{scratch}/file", data, mode=0o640) for _ in range(8)]
+            removed = [both.submit(host.remove, f"{scratch}/file") for _ in range(8)]
+            for one in [*written, *removed]:
+                one.result()
+        for name in host.list(scratch):
+            assert (name, host.read(f"{scratch}/{name}"), host.stat(f"{scratch}/{name}").mode) == ("file", data, 0o640)
+
     def test_a_file_of_the_kernel_is_read(self, host: Host) -> None:
         """16. It has no size, and some refuse to be read by megabytes."""
         assert len(host.read("/proc/sys/kernel/random/boot_id")) == 37
