@@ -26,6 +26,12 @@ ExecStart={PYTHON} /root/load.py work
 [Install]
 WantedBy=multi-user.target
 """
+EVIDENCE = """
+for name in $(virsh list --all --name); do echo "$name is $(virsh domstate --reason "$name" | head -n 1)"; done
+tail -qn 5 /var/log/libvirt/qemu/*.log
+origo operations list --json
+journalctl -b -o short-precise -u origo
+"""
 AT_REST = " systemd.mask=load.service"
 
 
@@ -47,7 +53,7 @@ def test_after_power_cuts_amid_work_nothing_acknowledged_is_lost(site: Site, req
         if number % LOOKED_AT == 0 or number == cuts:
             wrong = look(site)
             print(f"after cut {number}: {len(acknowledged(site))} acknowledged so far, {len(wrong)} wrong", flush=True)
-            assert wrong == []
+            assert wrong == [], site.machine.attempt(EVIDENCE).output
 
 
 def work(site: Site, seconds: float) -> None:
