@@ -11,13 +11,13 @@ from origo.contracts import Power, StateEvent, Usage
 from origo.errors import Unavailable
 
 ASLEEP = {
-    libvirt.VIR_DOMAIN_PAUSED_UNKNOWN,
     libvirt.VIR_DOMAIN_PAUSED_USER,
     libvirt.VIR_DOMAIN_PAUSED_SAVE,
     libvirt.VIR_DOMAIN_PAUSED_SNAPSHOT,
     libvirt.VIR_DOMAIN_PAUSED_MIGRATION,
 }
-"""Why a domain stands still when somebody wanted it so; every other reason is trouble."""
+"""Why a domain stands still when somebody wanted it so; every other reason is trouble, also an unknown one: libvirt has
+no other word for a processor that the accelerator could not emulate."""
 
 CHANGES = {
     libvirt.VIR_DOMAIN_EVENT_STARTED: Power.RUNNING,

@@ -9,7 +9,7 @@ from origo import model
 from origo.contracts import Power
 from origo.operations.core import Core
 from origo.services import nodes
-from origo.services.servers import held, states
+from origo.services.servers import held, operations, states
 from tests.functional import kinds
 from tests.functional.shelf import Shelf, room
 from tests.functional.watching import eventually, open_issues
@@ -59,6 +59,27 @@ def test_it_goes_on_once_there_is_room_and_the_issue_ends(core: Core) -> None:
     assert eventually(lambda: model.Server.get_by_id(server).power == "running")
     held.look(core)
     assert open_issues() == []
+
+
+def test_one_that_cannot_go_on_is_told_and_not_tried_again_until_something_is_done_with_it(core: Core) -> None:
+    server = hold(core)
+    room(core, TOTAL, TOTAL)
+    fail = Path(core.config.path("hypervisor", "fail"))
+    fail.mkdir()
+    (fail / "resume").write_text("a reset is required")
+    for _ in range(3):
+        held.look(core)
+        assert eventually(lambda: not model.OperationRow.select().where(model.OperationRow.ended.is_null()).exists())
+    assert open_issues() == ["server web stands still: a reset is required"]
+    assert model.OperationRow.select().where(model.OperationRow.kind == "servers.resume").count() == 1
+    model.OperationRow.update(ended=0).where(model.OperationRow.kind == "servers.resume").execute()
+    held.look(core)
+    assert model.OperationRow.select().where(model.OperationRow.kind == "servers.resume").count() == 2
+    assert len(open_issues()) == 1
+    (fail / "resume").unlink()
+    kinds.run(core, operations.ResetServer(), server=server, **kinds.MINE)
+    held.look(core)
+    assert eventually(lambda: power(core, server) is Power.RUNNING)
 
 
 def test_it_stays_held_when_its_pool_is_not_there(core: Core) -> None:

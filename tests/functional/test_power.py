@@ -139,6 +139,15 @@ def test_a_hypervisor_that_does_not_answer_is_an_issue_until_it_does(core: Core)
     assert open_issues() == []
 
 
+def test_a_server_that_could_not_go_on_is_not_taken_for_suspended(core: Core) -> None:
+    follower = power.Follower(core)
+    follower.start()
+    Path(core.config.path("hypervisor", "power", server().id)).write_text("paused")
+    follower._events.put(StateEvent(server().id, Power.SUSPENDED))
+    assert eventually(lambda: server().power == "paused")
+    follower.stop()
+
+
 def test_a_suspended_server_is_suspended_again_after_a_reboot(core: Core) -> None:
     kinds.run(core, operations.SuspendServer(), server=server().id, **MINE)
     driver(core).stop(server().id, force=True)
@@ -147,6 +156,24 @@ def test_a_suspended_server_is_suspended_again_after_a_reboot(core: Core) -> Non
     power.restore(core)
     assert eventually(lambda: server().power == "suspended")
     assert (server().desired, driver(core).state(server().id)) == ("suspended", Power.SUSPENDED)
+
+
+def test_a_suspended_server_stands_still_again_also_when_the_power_went_amid_its_start(core: Core) -> None:
+    kinds.run(core, operations.SuspendServer(), server=server().id, **MINE)
+    driver(core).stop(server().id, force=True)
+    power.Follower(core).resync()
+    power.restore(core)
+    on = model.OperationRow.get(model.OperationRow.kind == "servers.start")
+    assert core.operations.wait(on.id, 20).status == "done"
+    core.operations.stop()
+    driver(core).stop(server().id, force=True)
+    amid = {"status": "running", "step": len(on.steps) - 1}
+    model.OperationRow.update(**amid).where(model.OperationRow.id == on.id).execute()
+    again = kinds.open_core(Path(core.config.home))
+    again.operations.start()
+    assert again.operations.wait(on.id, 20).status == "done"
+    again.operations.stop()
+    assert (server().power, driver(core).state(server().id)) == ("suspended", Power.SUSPENDED)
 
 
 def test_one_network_that_the_host_refuses_leaves_the_others_working(core: Core) -> None:

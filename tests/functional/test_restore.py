@@ -218,12 +218,22 @@ def test_a_start_that_is_refused_its_definition_is_undone_and_not_stuck(core: Co
 
 def test_an_undo_goes_back_to_what_was_there_at_its_turn_and_not_when_it_was_asked_for(asleep: Core) -> None:
     off = ask(asleep, operations.PowerOffServer(), server=only().id)
-    on = ask(asleep, operations.StartServer(), server=only().id, suspended=True)
-    fail(asleep, "suspend")
+    on = ask(asleep, operations.StartServer(), server=only().id)
+    fail(asleep, "start")
     asleep.operations.start()
     assert after(asleep, off, on) == ["done", "undone"]
     assert driver(asleep).state(only().id) is Power.STOPPED
     assert (only().power, only().desired) == ("stopped", "stopped")
+
+
+def test_a_server_whose_suspension_the_power_cut_came_before_runs_again(asleep: Core) -> None:
+    suspend = ask(asleep, operations.SuspendServer(), server=only().id)
+    vanish(asleep)
+    power.restore(asleep)
+    asleep.operations.start()
+    assert after(asleep, suspend, *started()) == ["undone", "done"]
+    assert driver(asleep).state(only().id) is Power.RUNNING
+    assert (only().power, only().desired, only().settled) == ("running",) * 3
 
 
 def test_what_was_withdrawn_is_nobodys_wish_whatever_came_before_and_after_it(asleep: Core) -> None:

@@ -1,8 +1,10 @@
-"""Servers that their hypervisor holds since a disk of theirs had no room: an issue each, and they go on once it has."""
+"""Servers that their hypervisor holds, mostly since a disk of theirs had no room: an issue each, until they go on."""
+
+import time
 
 from origo.contracts import Power
 from origo.errors import NotFound, OrigoError, Unavailable
-from origo.model import Disk, Image, Pool, Server
+from origo.model import Disk, Image, OperationRow, Pool, Server
 from origo.operations.core import Core
 from origo.services import issues, pools
 from origo.services.access import SYSTEM
@@ -11,19 +13,27 @@ from origo.services.servers import operations
 ISSUE = "held/"
 ROOM_BYTES = 256 << 20
 """With less room in a pool its servers stay held: they would be again in a moment."""
+AGAIN_SECONDS = 600
+"""How long after a server could not go on that is tried again."""
+MAKE_ROOM = "purge what is in the trash, or give the pool more room; the server then goes on by itself"
 
 
 def look(core: Core) -> None:
-    """Let every held server that is to run go on if all its pools have room, and report the others."""
-    held = Server.select().where((Server.state == "ready") & (Server.power == Power.PAUSED))
-    full = {}
-    for server in held:
-        full[server.id] = [pool.name for pool in _pools(server) if not _has_room(core, pool)]
-        if full[server.id]:
-            _report(core, server, full[server.id])
+    """Let every held server that is to run go on once all its pools have room, and report those that cannot."""
+    told = set()
+    for server in list(Server.select().where((Server.state == "ready") & (Server.power == Power.PAUSED))):
+        full = [pool.name for pool in _pools(server) if not _has_room(core, pool)]
+        if full:
+            told.add(server.id)
+            _report(core, server, f"there is no room in pool {' and '.join(full)}", MAKE_ROOM)
         elif server.desired == "running":
-            _resume(core, server)
-    issues.end_others(core.events, ISSUE, {server for server, names in full.items() if names})
+            refused = _refused(server)
+            if refused is not None:
+                told.add(server.id)
+                _report(core, server, refused.error["message"], f"origo servers reset {server.id}; it then goes on")
+            if refused is None or time.time() - (refused.ended or 0) > AGAIN_SECONDS:
+                _resume(core, server)
+    issues.end_others(core.events, ISSUE, told)
 
 
 def _pools(server: Server) -> list[Pool]:
@@ -38,12 +48,19 @@ def _has_room(core: Core, pool: Pool) -> bool:
         return False
 
 
-def _report(core: Core, server: Server, names: list[str]) -> None:
+def _refused(server: Server) -> OperationRow | None:
+    """The operation by which it was to go on and did not, unless something else was done with it since."""
+    last = OperationRow.select().where(OperationRow.target == server.id).order_by(OperationRow.id.desc()).first()
+    refused = last is not None and last.kind == operations.ResumeServer.kind and last.status == "undone"
+    return last if refused else None
+
+
+def _report(core: Core, server: Server, why: str, remedy: str) -> None:
     issues.raise_(
         core.events,
         f"{ISSUE}{server.id}",
-        f"server {server.name} stands still: there is no room in pool {' and '.join(names)}",
-        remedy="purge what is in the trash, or give the pool more room; the server then goes on by itself",
+        f"server {server.name} stands still: {why}",
+        remedy=remedy,
         severity="error",
         noun="servers",
         target=server.id,

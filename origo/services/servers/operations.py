@@ -101,9 +101,10 @@ class ServerOperation(Operation):
 
 
 class StartServer(ServerOperation):
-    """A stopped server runs, connected; with `suspended` among its arguments it stands still at once, as it did.
+    """A stopped server runs, connected.
 
-    With `stack`, its stack's id, it waits for its turn among all that is done with the stack.
+    With `restored` it does what it did before, standing still at once if it was suspended, and nothing new is asked of
+    it. With `stack`, its stack's id, it waits for its turn among all that is done with the stack.
     """
 
     kind = "servers.start"
@@ -116,7 +117,11 @@ class StartServer(ServerOperation):
         ctx.data["connections"] = connections(ctx.args["server"])
 
     def wish(self, ctx: Context) -> str | None:
-        return "suspended" if ctx.args.get("suspended") else self.desired
+        return None if ctx.args.get("restored") else self.desired
+
+    def earlier(self, ctx: Context) -> dict[str, Any]:
+        settled = Server.get_by_id(ctx.args["server"]).settled
+        return super().earlier(ctx) | {"still": bool(ctx.args.get("restored")) and settled == "suspended"}
 
     def locks(self, ctx: Context) -> list[Lock]:
         stack = [Lock(f"stack/{ctx.args['stack']}")] if ctx.args.get("stack") else []
@@ -130,8 +135,7 @@ class StartServer(ServerOperation):
         data = ctx.data
         server = ctx.args["server"]
         connect = [Connect(data["connections"], before([data]))] if data["connections"] else []
-        suspend = [steps.Suspend(server, was=data["was"])] if ctx.args.get("suspended") else []
-        return [*connect, steps.Renew(server), steps.Start(server, was=data["was"]), *suspend]
+        return [*connect, steps.Renew(server), steps.Start(server, was=data["was"], still=data["still"])]
 
     def cost(self, ctx: Context) -> Cost:
         server = Server.get_by_id(ctx.args["server"])

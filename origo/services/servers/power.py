@@ -154,8 +154,16 @@ class Follower:
     def _note(self, event: StateEvent) -> None:
         if event.state is Power.STOPPED:
             self._stopped(event)
+        elif event.state is Power.SUSPENDED:
+            self._stood_still(event)
         else:
             states.record(self.core, event.id, event.state)
+
+    def _stood_still(self, event: StateEvent) -> None:
+        """An event does not tell whether it was told to, or could not go on."""
+        row = Server.get_or_none(Server.id == event.id)
+        if row is not None and (state := self._now(row)) in (Power.SUSPENDED, Power.PAUSED):
+            states.record(self.core, row.id, state)
 
     def _stopped(self, event: StateEvent) -> None:
         row = Server.get_or_none(Server.id == event.id)
@@ -220,11 +228,9 @@ def restore(core: Core, pools: Sequence[str] | None = None) -> None:
 
 
 def _start(core: Core, server: Server) -> None:
-    args: dict[str, Any] = {"server": server.id, "owner": server.owner_id}
+    args: dict[str, Any] = {"server": server.id, "owner": server.owner_id, "restored": True}
     if server.stack_id:
         args["stack"] = server.stack_id
-    if server.desired == "suspended":
-        args["suspended"] = True
     try:
         core.operations.submit(operations.StartServer(), args, by=SYSTEM.id)
     except OrigoError as error:

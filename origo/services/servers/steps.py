@@ -96,9 +96,13 @@ class Undefine(ServerStep):
 
 
 class Start(ServerStep):
-    """The server runs; undone, it is stopped unless it was up before."""
+    """The server runs, or has begun to and stands `still`; undone, it is stopped unless it was up before."""
 
     name = "start the server"
+
+    def __init__(self, server: str, *, was: str = "stopped", still: bool = False) -> None:
+        super().__init__(server, was=was)
+        self.still = still
 
     def plan(self, ctx: Context) -> list[str]:
         return [f"start server {self.row().name}"]
@@ -106,7 +110,10 @@ class Start(ServerStep):
     def do(self, ctx: Context) -> None:
         states.record(ctx.core, self.server, Power.RUNNING)
         seeding.start(ctx.core, self.driver(ctx), self.row())
-        if self.power(ctx) in STILL:
+        if self.still:
+            self.driver(ctx).suspend(self.server)
+            states.record(ctx.core, self.server, Power.SUSPENDED)
+        elif self.power(ctx) in STILL:
             self.driver(ctx).resume(self.server)
 
     def undo(self, ctx: Context) -> None:

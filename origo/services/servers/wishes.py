@@ -50,7 +50,8 @@ def at_work(server: Server) -> bool:
 def being_started() -> set[str]:
     """The servers that an unfinished operation starts."""
     starts = OperationRow.kind.in_(STARTS) & OperationRow.status.in_(UNFINISHED)
-    return {server for row in OperationRow.select(OperationRow.data).where(starts) for server in row.data["wishes"]}
+    rows = OperationRow.select(OperationRow.target, OperationRow.data).where(starts)
+    return {server for row in rows for server in row.data.get("wishes", [row.target])}
 
 
 def last(server: Server) -> OperationRow | None:

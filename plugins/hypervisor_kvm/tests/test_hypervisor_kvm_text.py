@@ -98,6 +98,7 @@ def test_what_cannot_be_defined_is_refused_with_the_servers_name(change: dict[st
         (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_BOOTED, Power.RUNNING),
         (libvirt.VIR_DOMAIN_BLOCKED, 0, Power.RUNNING),
         (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER, Power.SUSPENDED),
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_UNKNOWN, Power.PAUSED),
         (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR, Power.PAUSED),
         (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP, Power.RUNNING),
         (libvirt.VIR_DOMAIN_SHUTDOWN, 0, Power.STOPPING),
