@@ -46,18 +46,30 @@ def change(engine: Client, method: str, path: str, body: Any = None) -> str:
 
 
 def disks(engine: Client, number: int) -> None:
-    """A disk is made, grown and thrown away; every other one for good."""
+    """A disk is made, grown, thrown away, every other one taken back before that, and removed for good."""
     image = change(engine, "POST", "/images", {"name": f"disk-{time.time_ns()}", "size_bytes": 64 * MIB})
     change(engine, "POST", f"/images/{image}/grow", {"size_bytes": 128 * MIB})
+    if number % 2:
+        change(engine, "DELETE", f"/images/{image}")
+        change(engine, "POST", f"/images/{image}/undelete")
     change(engine, "DELETE", f"/images/{image}")
-    change(engine, "POST", f"/images/{image}/{'purge' if number % 2 else 'undelete'}")
+    change(engine, "POST", f"/images/{image}/purge")
 
 
 def guests(engine: Client, number: int) -> None:
-    """A server with a disk of its own is made, runs, is cut off and thrown away."""
+    """A server with a disk of its own is made, runs, is cut off and thrown away, as are those that a power cut left."""
+    for left in list(engine.items("/servers", trash=True)):
+        change(engine, "POST", f"/servers/{left['id']}/purge")
+    for left in list(engine.items("/servers")):
+        if left["name"].startswith("guest-"):
+            _throw_away(engine, left["id"])
     body = {"name": f"guest-{time.time_ns()}", "memory_mb": 64, "disks": [{"size_bytes": 64 * MIB}], "start": True}
     server = change(engine, "POST", "/servers", body)
     change(engine, "POST", f"/servers/{server}/reset" if number % 2 else f"/servers/{server}/suspend")
+    _throw_away(engine, server)
+
+
+def _throw_away(engine: Client, server: str) -> None:
     change(engine, "POST", f"/servers/{server}/poweroff")
     change(engine, "DELETE", f"/servers/{server}")
     change(engine, "POST", f"/servers/{server}/purge")
