@@ -91,6 +91,15 @@ class MakeFolder(Step):
         ctx.core.local.remove(folders.path(ctx.core, ctx.data["user"]))
 
 
+def check_new() -> None:
+    """Raise Conflict unless this engine waits to be set up."""
+    if EngineRow.get().set_up is not None or Pool.get_or_none(Pool.id == 0) is not None:
+        raise Conflict(
+            "cannot set this engine up: it has been before, or is being now",
+            hint="settings are in the file origo.toml; `origo pools create` makes more pools",
+        )
+
+
 class SetUp(Operation):
     """A new engine has a name, a domain, pool 0 and, if one was named, an administrator."""
 
@@ -109,11 +118,7 @@ class SetUp(Operation):
         pool_operations.check(ctx.core, pools.FIRST, storage["driver"], storage["options"])
 
     def prepare(self, ctx: Context) -> None:
-        if EngineRow.get().set_up is not None or Pool.get_or_none(Pool.id == 0) is not None:
-            raise Conflict(
-                "cannot set this engine up: it has been before, or is being now",
-                hint="settings are in the file origo.toml; `origo pools create` makes more pools",
-            )
+        check_new()
         fixed = [name for name in SETTINGS if f"ORIGO_{name.upper()}" in os.environ]
         if fixed:
             raise BadInput(

@@ -9,7 +9,7 @@ from origo.secrets import digest
 from origo.services import access
 from origo.services.access import SYSTEM, Actor
 from origo.services.engine import addresses, backups, disks, zone
-from origo.services.engine.operations import SetUp
+from origo.services.engine.operations import SetUp, check_new
 from origo.services.users import passwords
 
 
@@ -24,8 +24,12 @@ def set_up(core: Core, actor: Actor, body: Any) -> Any:
 
 
 def offer(core: Core, actor: Actor) -> dict[str, Any]:
-    """What a new engine is if nobody says otherwise, and what its machine has: empty disks, interfaces, its zone."""
+    """What a new engine is if nobody says otherwise, and what its machine has: empty disks, interfaces, its zone.
+
+    Raises Conflict once it has been set up.
+    """
     access.require(actor, "engine.manage")
+    check_new()
     row = EngineRow.get()
     found = addresses.interfaces(core)
     return {
