@@ -18,7 +18,7 @@ PREFIX = "/api/v1"
 ENDED = ("done", "undone", "stuck")
 POLLS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds between two looks at an operation: the first ones close together, so that short ones end at once."""
-_START = "start it with `origo serve`, or name another one by ORIGO_HOME or ORIGO_URL"
+_START = "start it: `systemctl start origo` (the package) or `origo serve`; ORIGO_HOME or ORIGO_URL name another one"
 _REASONS = (
     ("No such file", ("it does not run", _START)),
     ("refused", ("it does not run", _START)),
