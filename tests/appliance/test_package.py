@@ -103,7 +103,8 @@ def test_removed_and_installed_again_it_is_the_same_engine(machine: Machine, pac
     machine.run("echo kept >/var/lib/origo/witness")
     before = answers(machine)
     machine.run("apt-get remove -y origo", timeout=600)
-    assert machine.attempt("systemctl is-active origo").status != 0
+    assert machine.attempt("systemctl is-failed origo").output.strip() == "inactive"
+    assert "origo" not in machine.run("systemctl list-units --all --plain --no-legend | grep -v runner || true")
     assert machine.attempt(["pgrep", "-f", "/usr/lib/origo"]).status == 1
     put_in(machine, package)
     assert answers(machine) == before
