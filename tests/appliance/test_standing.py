@@ -115,7 +115,9 @@ def test_the_firewall_is_there_before_the_network_after_a_boot(machine: Machine)
     assert machine.attempt("systemctl is-active origo-firewall.service").output == "active\n"
     closed = moment(machine, "origo-firewall.service", "ActiveEnter")
     assert 0 < closed <= moment(machine, "network-pre.target", "ActiveEnter")
-    assert closed <= moment(machine, "origo.service", "InactiveExit")
+    # The engine starts beside it, and waits for this one before it opens its front.
+    assert closed <= moment(machine, "origo-machine.service", "InactiveExit")
+    assert closed <= moment(machine, "origo-nginx.service", "InactiveExit")
     network = machine.run(
         "systemctl list-units --plain --no-legend --state=active systemd-networkd.service networking.service"
     )
