@@ -43,13 +43,8 @@ class ZfsStorage(FolderStorage, Takeover):
         return Facts("ZFS", version=version, notes=notes)
 
     def render(self, pool: PoolSpec) -> str:
-        """The commands, with the properties that the ZFS of this host knows; what `create` would refuse is refused."""
-        wanted = options.read(pool)
-        sources = Sources(self.host, wanted)
-        if find(self.host, wanted) is None and not sources.guid():
-            sources.usable()
-            sources.check()
-        return commands.text(commands.create(wanted, *self._offered()))
+        """The commands, with the properties that the ZFS of this host knows."""
+        return commands.text(commands.create(options.read(pool), *self._offered()))
 
     def create(self, pool: PoolSpec) -> None:
         """Make files, ZFS pool, dataset and areas; each only where it is not there yet."""

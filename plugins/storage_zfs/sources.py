@@ -64,15 +64,14 @@ class Sources:
                     raise Conflict(f"{self._what}: {device.path} is in use, mounted at {device.mounts[0]}")
 
     def check(self) -> None:
-        """Refuse devices and files that hold more than what `clear` removes, and files for which there is no room."""
-        what, held = self._what, self._held()
-        left = self._left(held)
-        for one in held:
-            if one.signs and one.source not in left:
+        """Refuse devices and files that hold anything, and files for which there is no room."""
+        what = self._what
+        for one in self._held():
+            if one.signs:
                 hint = f"if nobody needs it: wipefs --all {one.path}"
                 raise Conflict(f"{what}: {one.path} holds {_described(one.signs[0])}", hint=hint)
         for file in self._wanted.files:
-            self._check_file(file, ours=file in left)
+            self._check_file(file)
 
     def reserve(self) -> None:
         """Take all blocks of the files, where the file system below can do that."""
@@ -90,13 +89,14 @@ class Sources:
     def clear(self) -> None:
         """Remove our files, and take the signatures of a ZFS pool of ours that was destroyed from its devices."""
         held = self._held()
-        left = self._left(held)
+        dead = self._dead(held)
+        used = {one.source for one in held for sign in one.signs if self._is_ours(sign) and sign.uuid in dead}
         # Partitions first: wiping the disk makes them go away.
         for one in reversed(held):
             if one.source in self._wanted.files:
-                if one.source in left or self._is_blank(one.path):
+                if one.source in used or self._is_blank(one.path):
                     self._host.remove(one.path)
-            elif one.source in left:
+            elif one.source in used:
                 self._host.run(commands.wipe(one.path))
 
     def _held(self, *, readable: bool = False) -> tuple[Held, ...]:
@@ -121,11 +121,6 @@ class Sources:
         for path in paths:
             yield Held(source, path, parse.signatures(self._host.run(commands.signatures(path)).out))
 
-    def _left(self, held: tuple[Held, ...]) -> frozenset[str]:
-        """The sources that a ZFS pool of ours lay on which was destroyed."""
-        dead = self._dead(held)
-        return frozenset(one.source for one in held for sign in one.signs if self._is_ours(sign) and sign.uuid in dead)
-
     def _dead(self, held: tuple[Held, ...]) -> frozenset[str]:
         """Ids of ZFS pools of our name that were destroyed: it is enough that the label of one device says so, since
         one that was offline at that time was not told."""
@@ -133,7 +128,7 @@ class Sources:
         states = ((uuid, parse.label_state(self._host.run(commands.label(path)).out)) for path, uuid in ours)
         return frozenset(uuid for uuid, state in states if state == DESTROYED)
 
-    def _check_file(self, file: str, *, ours: bool) -> None:
+    def _check_file(self, file: str) -> None:
         what, folder = self._what, posixpath.dirname(file)
         try:
             free = self._host.space(folder).free_bytes
@@ -144,7 +139,7 @@ class Sources:
             raise NoRoom(f"{what}: its files take {size(needed)}, and {folder} has {size(free)}")
         if self._host.exists(file) and self._host.stat(file).kind != "file":
             raise Conflict(f"{what}: {file} is no file")
-        if self._host.exists(file) and not ours and not self._is_blank(file):
+        if self._host.exists(file) and not self._is_blank(file):
             raise Conflict(f"{what}: {file} holds something already", hint="name a file that is not there yet")
 
     def _is_blank(self, file: str) -> bool:

@@ -82,6 +82,14 @@ def test_one_that_cannot_go_on_is_told_and_not_tried_again_until_something_is_do
     assert eventually(lambda: power(core, server) is Power.RUNNING)
 
 
+def test_it_is_left_alone_while_something_is_done_with_it(core: Core) -> None:
+    server = hold(core)
+    room(core, TOTAL, TOTAL)
+    model.OperationRow.update(status="running").where(model.OperationRow.target == server).execute()
+    held.look(core)
+    assert not model.OperationRow.select().where(model.OperationRow.kind == "servers.resume").exists()
+
+
 def test_it_stays_held_when_its_pool_is_not_there(core: Core) -> None:
     server = hold(core)
     Path(core.config.path("pools", "0")).rename(core.config.path("away"))

@@ -158,24 +158,6 @@ def test_a_suspended_server_is_suspended_again_after_a_reboot(core: Core) -> Non
     assert (server().desired, driver(core).state(server().id)) == ("suspended", Power.SUSPENDED)
 
 
-def test_a_suspended_server_stands_still_again_also_when_the_power_went_amid_its_start(core: Core) -> None:
-    kinds.run(core, operations.SuspendServer(), server=server().id, **MINE)
-    driver(core).stop(server().id, force=True)
-    power.Follower(core).resync()
-    power.restore(core)
-    on = model.OperationRow.get(model.OperationRow.kind == "servers.start")
-    assert core.operations.wait(on.id, 20).status == "done"
-    core.operations.stop()
-    driver(core).stop(server().id, force=True)
-    amid = {"status": "running", "step": len(on.steps) - 1}
-    model.OperationRow.update(**amid).where(model.OperationRow.id == on.id).execute()
-    again = kinds.open_core(Path(core.config.home))
-    again.operations.start()
-    assert again.operations.wait(on.id, 20).status == "done"
-    again.operations.stop()
-    assert (server().power, driver(core).state(server().id)) == ("suspended", Power.SUSPENDED)
-
-
 def test_one_network_that_the_host_refuses_leaves_the_others_working(core: Core) -> None:
     bad = model.Network.get()
     good = network_operations.add(core, bad.owner_id, "good", nat=True)

@@ -10,6 +10,7 @@ import pytest
 
 from origo import model
 from origo.contracts import Power
+from origo.errors import Unavailable
 from origo.model import Connection, Issue, Node, OperationRow, Server
 from origo.operations.base import Operation
 from origo.operations.core import Core
@@ -18,6 +19,7 @@ from origo.services import stacks as stack_verbs
 from origo.services.access import SYSTEM
 from origo.services.servers import operations, outages, parts, power, shutdowns
 from origo.services.stacks import operations as stacks
+from origo.testing.fake_hypervisor import FakeHypervisor
 from tests.functional import kinds
 
 OWNER = kinds.MINE["owner"]
@@ -86,6 +88,12 @@ def daemon_starts(core: Core) -> None:
     follower.stop()
 
 
+def guest_ends(core: Core) -> None:
+    """By itself, and the daemon hears of it."""
+    driver(core)._shut_down(only().id)
+    daemon_starts(core)
+
+
 def test_a_server_that_is_being_started_already_is_not_started_again(asleep: Core) -> None:
     vanish(asleep)
     ask(asleep, operations.StartServer(), server=only().id)
@@ -123,8 +131,7 @@ def test_a_server_that_cannot_start_holds_up_no_other_of_its_stack(core: Core) -
 
 def test_a_guest_that_ended_by_itself_while_nobody_looked_stays_down(core: Core) -> None:
     daemon_starts(core)
-    driver(core)._shut_down(only().id)
-    daemon_starts(core)
+    guest_ends(core)
     power.restore(core)
     assert (only().power, only().desired, started()) == ("stopped", "stopped", [])
 
@@ -178,8 +185,7 @@ def test_after_an_orderly_stop_a_guest_that_ends_by_itself_stays_down_from_the_f
     shutdowns.shut_down_all(core, 0.1)
     driver(core).start(only().id)
     daemon_starts(core)
-    driver(core)._shut_down(only().id)
-    daemon_starts(core)
+    guest_ends(core)
     assert (only().power, only().desired) == ("stopped", "stopped")
 
 
@@ -216,24 +222,22 @@ def test_a_start_that_is_refused_its_definition_is_undone_and_not_stuck(core: Co
     assert after(core, ask(core, operations.StartServer(), server=only().id)) == ["undone"]
 
 
-def test_an_undo_goes_back_to_what_was_there_at_its_turn_and_not_when_it_was_asked_for(asleep: Core) -> None:
+def test_an_undo_goes_back_to_what_was_there_at_its_turn_and_not_when_it_was_asked_for(
+    asleep: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
     off = ask(asleep, operations.PowerOffServer(), server=only().id)
     on = ask(asleep, operations.StartServer(), server=only().id)
-    fail(asleep, "start")
+    start = FakeHypervisor.start
+
+    def begin(self: FakeHypervisor, id: str) -> None:
+        start(self, id)
+        raise Unavailable("cannot start today")
+
+    monkeypatch.setattr(FakeHypervisor, "start", begin)
     asleep.operations.start()
     assert after(asleep, off, on) == ["done", "undone"]
     assert driver(asleep).state(only().id) is Power.STOPPED
     assert (only().power, only().desired) == ("stopped", "stopped")
-
-
-def test_a_server_whose_suspension_the_power_cut_came_before_runs_again(asleep: Core) -> None:
-    suspend = ask(asleep, operations.SuspendServer(), server=only().id)
-    vanish(asleep)
-    power.restore(asleep)
-    asleep.operations.start()
-    assert after(asleep, suspend, *started()) == ["undone", "done"]
-    assert driver(asleep).state(only().id) is Power.RUNNING
-    assert (only().power, only().desired, only().settled) == ("running",) * 3
 
 
 def test_what_was_withdrawn_is_nobodys_wish_whatever_came_before_and_after_it(asleep: Core) -> None:
@@ -278,10 +282,11 @@ def test_a_guest_that_was_started_while_it_shut_down_is_started_again(core: Core
     daemon_starts(core)
     kinds.run(core, operations.ShutdownServer(), server=only().id, owner=OWNER)
     kinds.run(core, operations.StartServer(), server=only().id, owner=OWNER)
-    driver(core)._shut_down(only().id)
-    daemon_starts(core)
+    guest_ends(core)
     assert after(core, *started()) == ["done", "done"]
     assert (driver(core).state(only().id), only().desired) == (Power.RUNNING, "running")
+    guest_ends(core)
+    assert (only().power, only().desired) == ("stopped", "stopped"), "the second time it ended by itself"
 
 
 def test_a_guest_that_ends_long_after_that_does_so_by_itself(core: Core) -> None:
@@ -289,8 +294,7 @@ def test_a_guest_that_ends_long_after_that_does_so_by_itself(core: Core) -> None
     kinds.run(core, operations.ShutdownServer(), server=only().id, owner=OWNER)
     row = kinds.run(core, operations.StartServer(), server=only().id, owner=OWNER)
     OperationRow.update(ended=row.ended - 3600).where(OperationRow.id == row.id).execute()
-    driver(core)._shut_down(only().id)
-    daemon_starts(core)
+    guest_ends(core)
     assert (only().power, only().desired) == ("stopped", "stopped")
 
 

@@ -6,6 +6,7 @@ from origo.contracts import Power
 from origo.errors import NotFound, OrigoError, Unavailable
 from origo.model import Disk, Image, OperationRow, Pool, Server
 from origo.operations.core import Core
+from origo.operations.journal import UNFINISHED
 from origo.services import issues, pools
 from origo.services.access import SYSTEM
 from origo.services.servers import operations
@@ -20,20 +21,28 @@ MAKE_ROOM = "purge what is in the trash, or give the pool more room; the server 
 
 def look(core: Core) -> None:
     """Let every held server that is to run go on once all its pools have room, and report those that cannot."""
-    told = set()
-    for server in list(Server.select().where((Server.state == "ready") & (Server.power == Power.PAUSED))):
-        full = [pool.name for pool in _pools(server) if not _has_room(core, pool)]
-        if full:
-            told.add(server.id)
-            _report(core, server, f"there is no room in pool {' and '.join(full)}", MAKE_ROOM)
-        elif server.desired == "running":
-            refused = _refused(server)
-            if refused is not None:
-                told.add(server.id)
-                _report(core, server, refused.error["message"], f"origo servers reset {server.id}; it then goes on")
-            if refused is None or time.time() - (refused.ended or 0) > AGAIN_SECONDS:
-                _resume(core, server)
+    held = Server.select().where((Server.state == "ready") & (Server.power == Power.PAUSED))
+    told = {server.id for server in list(held) if _look_at(core, server)}
     issues.end_others(core.events, ISSUE, told)
+
+
+def _look_at(core: Core, server: Server) -> bool:
+    """Let it go on, unless that cannot be or is under way; whether its issue, if there is one, stays."""
+    full = [pool.name for pool in _pools(server) if not _has_room(core, pool)]
+    if full:
+        _report(core, server, f"there is no room in pool {' and '.join(full)}", MAKE_ROOM)
+        return True
+    if server.desired != "running":
+        return False
+    last = OperationRow.select().where(OperationRow.target == server.id).order_by(OperationRow.id.desc()).first()
+    if last is not None and last.status in UNFINISHED:
+        return True
+    refused = last is not None and last.kind == operations.ResumeServer.kind and last.status == "undone"
+    if refused:
+        _report(core, server, last.error["message"], f"origo servers reset {server.id}; it then goes on")
+    if not refused or time.time() - last.ended > AGAIN_SECONDS:
+        _resume(core, server)
+    return refused
 
 
 def _pools(server: Server) -> list[Pool]:
@@ -46,13 +55,6 @@ def _has_room(core: Core, pool: Pool) -> bool:
         return pools.driver(core, pool).usage(pools.spec(pool)).free_bytes >= ROOM_BYTES
     except (NotFound, Unavailable):
         return False
-
-
-def _refused(server: Server) -> OperationRow | None:
-    """The operation by which it was to go on and did not, unless something else was done with it since."""
-    last = OperationRow.select().where(OperationRow.target == server.id).order_by(OperationRow.id.desc()).first()
-    refused = last is not None and last.kind == operations.ResumeServer.kind and last.status == "undone"
-    return last if refused else None
 
 
 def _report(core: Core, server: Server, why: str, remedy: str) -> None:

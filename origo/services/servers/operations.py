@@ -127,6 +127,12 @@ class StartServer(ServerOperation):
         stack = [Lock(f"stack/{ctx.args['stack']}")] if ctx.args.get("stack") else []
         return [*super().locks(ctx), *stack]
 
+    def check(self, ctx: Context) -> None:
+        super().check(ctx)
+        server = Server.get_by_id(ctx.args["server"])
+        if ctx.args.get("restored") and server.desired == "stopped":
+            raise Conflict(f"cannot start server {server.name} again: it is to be stopped")
+
     def admit(self, ctx: Context, server: Server) -> None:
         if server.desired == "stopped" and server.power != "running":
             nodes.admit(ctx.core, server.node, f"start server {server.name}", server.memory_mb)

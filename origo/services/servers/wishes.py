@@ -62,11 +62,16 @@ def last(server: Server) -> OperationRow | None:
 def started_amid(server: Server, seconds: float) -> bool:
     """Whether it was asked to start less than so long ago, while its guest was still shutting down."""
     row = last(server)
-    if row is None or row.kind not in STARTS or row.status == "queued":
+    if row is None or row.kind not in STARTS or row.status == "queued" or _started_since(server, row.id):
         return False
     known = next((one for one in row.data.get("servers", ()) if one["server"] == server.id), row.data)
     recent = row.ended is None or abs(time.time() - row.ended) < seconds
     return recent and not known["up"] and known["was"] not in ("stopped", "crashed")
+
+
+def _started_since(server: Server, operation: int) -> bool:
+    later = (OperationRow.target == server.id) & (OperationRow.id > operation)
+    return OperationRow.select().where(later & (OperationRow.kind == "servers.start")).exists()
 
 
 def _asked(server: Server, *, but: int = 0, among: tuple[str, ...] = FORWARD) -> str | None:
