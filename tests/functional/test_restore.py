@@ -94,13 +94,6 @@ def guest_ends(core: Core) -> None:
     daemon_starts(core)
 
 
-def test_a_server_that_is_being_started_already_is_not_started_again(asleep: Core) -> None:
-    vanish(asleep)
-    ask(asleep, operations.StartServer(), server=only().id)
-    power.restore(asleep)
-    assert len(started()) == 1
-
-
 def test_a_server_that_something_else_is_done_with_is_started_all_the_same(asleep: Core) -> None:
     vanish(asleep)
     ask(asleep, operations.EditServer(), server=only().id, changes={"cpus": 2})

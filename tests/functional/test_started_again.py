@@ -64,6 +64,13 @@ def told(core: Core) -> tuple[Power, str, str, str]:
     return nodes.hypervisor(core, Node.get()).state(only().id), only().power, only().desired, only().settled
 
 
+def test_it_is_not_started_again_while_somebody_starts_it(asleep: Core) -> None:
+    the_power_goes(asleep)
+    ask(asleep, operations.StartServer())
+    power.restore(asleep)
+    assert OperationRow.select().where(OperationRow.kind == "servers.start").count() == 1
+
+
 def test_it_runs_where_the_power_went_before_it_was_suspended(asleep: Core) -> None:
     suspend = ask(asleep, operations.SuspendServer())
     the_power_goes(asleep)
