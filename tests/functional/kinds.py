@@ -169,6 +169,17 @@ def waiting(folder: Path) -> Iterator[Core]:
         model.database.close()
 
 
+@contextlib.contextmanager
+def reopened(core: Core) -> Iterator[Core]:
+    """The same engine anew, before its operations are taken up; they end afterwards."""
+    core.operations.stop()
+    again = open_core(Path(core.config.home))
+    try:
+        yield again
+    finally:
+        again.operations.stop()
+
+
 def run(core: Core, operation: Operation, **args: Any) -> Any:
     """Run an operation to its end."""
     row = core.operations.submit(operation, args, by=SYSTEM.id)

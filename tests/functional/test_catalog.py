@@ -21,11 +21,9 @@ def core(tmp_path: Path) -> Iterator[Core]:
     with kinds.running(tmp_path, kinds.an_entry) as core:
         digest = build.digest(recipe_read.read(kinds.HELLO), kinds.HELLO)
         CatalogStack.update(digest=digest).execute()
-        core.operations.stop()
-        again = kinds.open_core(tmp_path)
-        ask(again, operations.DeleteEntry(), entry=CatalogStack.get().id)
-        yield again
-        again.operations.stop()
+        with kinds.reopened(core) as again:
+            ask(again, operations.DeleteEntry(), entry=CatalogStack.get().id)
+            yield again
 
 
 def ask(core: Core, operation: Any, **args: Any) -> Any:

@@ -180,15 +180,13 @@ def test_one_network_that_the_host_refuses_leaves_the_others_working(core: Core)
 
 def test_a_server_that_was_rebuilt_before_its_turn_is_not_deleted_with_its_old_disk(core: Core) -> None:
     kinds.run(core, operations.PowerOffServer(), server=server().id, **MINE)
-    core.operations.stop()
-    core = kinds.open_core(Path(core.config.home))
     args = {"server": server().id, **MINE}
-    rebuild = core.operations.submit(rebuilding.RebuildServer(), args, by=MINE["owner"])
-    delete = core.operations.submit(operations.DeleteServer(), args, by=MINE["owner"])
-    core.operations.start()
-    assert core.operations.wait(rebuild.id, 20).status == "done"
-    row = core.operations.wait(delete.id, 20)
-    core.operations.stop()
+    with kinds.reopened(core) as again:
+        rebuild = again.operations.submit(rebuilding.RebuildServer(), args, by=MINE["owner"])
+        delete = again.operations.submit(operations.DeleteServer(), args, by=MINE["owner"])
+        again.operations.start()
+        assert again.operations.wait(rebuild.id, 20).status == "done"
+        row = again.operations.wait(delete.id, 20)
     assert (row.status, row.error["message"]) == ("undone", "cannot delete server web: its disks changed meanwhile")
 
 

@@ -35,10 +35,8 @@ def core(tmp_path: Path) -> Iterator[Core]:
 @pytest.fixture
 def asleep(core: Core) -> Iterator[Core]:
     """The same, before its operations are taken up."""
-    core.operations.stop()
-    again = kinds.open_core(Path(core.config.home))
-    yield again
-    again.operations.stop()
+    with kinds.reopened(core) as again:
+        yield again
 
 
 def only() -> Any:

@@ -26,14 +26,8 @@ def core(tmp_path: Path) -> Iterator[Core]:
 @pytest.fixture
 def asleep(core: Core) -> Iterator[Core]:
     """The same, before its operations are taken up."""
-    again = stop_and_open(core)
-    yield again
-    again.operations.stop()
-
-
-def stop_and_open(core: Core) -> Core:
-    core.operations.stop()
-    return kinds.open_core(Path(core.config.home))
+    with kinds.reopened(core) as again:
+        yield again
 
 
 def the_power_goes(core: Core) -> None:
@@ -84,12 +78,11 @@ def test_it_stands_still_again_also_when_the_power_goes_once_more_amid_its_start
     the_power_goes(core)
     power.restore(core)
     assert ends(core, started()) == ["done"]
-    again = stop_and_open(core)
-    the_power_goes(again)
-    amid = {"status": "running", "step": len(started().steps) - 1}
-    OperationRow.update(**amid).where(OperationRow.id == started().id).execute()
-    assert ends(again, started()) == ["done"]
-    again.operations.stop()
+    with kinds.reopened(core) as again:
+        the_power_goes(again)
+        amid = {"status": "running", "step": len(started().steps) - 1}
+        OperationRow.update(**amid).where(OperationRow.id == started().id).execute()
+        assert ends(again, started()) == ["done"]
     assert told(again) == (Power.SUSPENDED, "suspended", "suspended", "suspended")
 
 

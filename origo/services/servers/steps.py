@@ -111,8 +111,7 @@ class Start(ServerStep):
         states.record(ctx.core, self.server, Power.RUNNING)
         seeding.start(ctx.core, self.driver(ctx), self.row())
         if self.still:
-            self.driver(ctx).suspend(self.server)
-            states.record(ctx.core, self.server, Power.SUSPENDED)
+            Suspend(self.server).do(ctx)
         elif self.power(ctx) in STILL:
             self.driver(ctx).resume(self.server)
 
