@@ -6,8 +6,9 @@ exec head -c "$2" -- "$1"
 """
 
 # $2 the new file's path, $3 mode, $4 length of the data, $5 the folder. What a killed writer left there is taken over;
-# once it is at its place, the next writer may have one of that name. A signal that comes while the trap of EXIT runs
-# ends that one, so each trap removes the file itself. PIPE is what a sentence meets when the connection is gone.
+# once it is at its place, the next writer may have one of that name. What is no file goes, by one look alone: between
+# two of them another writer's file may come. A signal that comes while the trap of EXIT runs ends that one, so each
+# trap removes the file itself. PIPE is what a sentence meets when the connection is gone.
 WRITE = """
 set -e
 umask 077
@@ -15,7 +16,7 @@ fresh=$2
 mine() { [ "$fresh" -ef /proc/self/fd/9 ]; }
 drop() { if mine; then rm -f -- "$fresh"; fi; }
 until mine; do
-    [ -f "$fresh" ] && [ ! -L "$fresh" ] || rm -f -- "$fresh"
+    find "$fresh" -maxdepth 0 ! -type f -delete 2>/dev/null || true
     touch -- "$fresh"
     exec 9<>"$fresh"
     flock -w 100 9 || { echo "somebody else writes it" >&2; exit 1; }

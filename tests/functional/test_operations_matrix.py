@@ -15,6 +15,7 @@ from origo.testing.proof import Proof, Scenario, prove
 from tests.functional.scenarios import SCENARIOS
 
 PAGE = Path(__file__).parents[2] / "docs/reference/operations.md"
+REAL_PAGE = PAGE.with_name("operations-real.md")
 
 
 @pytest.mark.timeout(500)  # hundreds of forks, on a machine that may be busy
@@ -31,6 +32,13 @@ def test_wherever_it_is_disturbed_all_or_nothing_of_it_is_left(scenario: Scenari
 def test_every_kind_has_a_scenario() -> None:
     proven = {scenario.title.partition(":")[0] for scenario in SCENARIOS}
     assert proven == {kind.kind for kind in kinds.ALL}
+
+
+def test_the_page_of_the_real_drivers_says_of_each_kind_what_the_page_of_all_says() -> None:
+    """It is compared with the real work where that is done; old words in it are seen here, in a moment."""
+    real, all_kinds = (matrix.sections(page.read_text()) for page in (REAL_PAGE, PAGE))
+    said = {title: text.split("\n")[2] for title, text in real.items()}
+    assert said == {title: all_kinds[title].split("\n")[2] for title in real}
 
 
 def regenerate(titles: list[str]) -> None:

@@ -93,9 +93,9 @@ class FileClauses(HostSuite):
     ) -> None:
         """15 and 21."""
         data = b"x" * 300_000
-        with ThreadPoolExecutor(4) as both:
-            written = [both.submit(host.write, f"{scratch}/file", data, mode=0o640) for _ in range(8)]
-            removed = [both.submit(host.remove, f"{scratch}/file") for _ in range(8)]
+        with ThreadPoolExecutor(8) as both:
+            written = [both.submit(host.write, f"{scratch}/file", data, mode=0o640) for _ in range(40)]
+            removed = [both.submit(host.remove, f"{scratch}/file") for _ in range(40)]
             for one in [*written, *removed]:
                 one.result()
         for name in host.list(scratch):
