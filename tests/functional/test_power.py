@@ -1,5 +1,6 @@
 """What servers do is followed, restored and ended as people asked for it, whatever a guest or an event does."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -205,3 +206,16 @@ def test_two_edits_that_only_fit_one_by_one_are_not_both_done(core: Core) -> Non
     model.Server.create(name="other", owner=MINE["owner"], node=server().node, memory_mb=30, state="ready")
     with pytest.raises(QuotaExceeded):
         edit.finish(context)
+
+
+def test_a_server_that_runs_and_that_no_row_knows_is_an_issue_until_it_is_off(core: Core) -> None:
+    id, follower = model.new_id(), power.Follower(core)
+    for place in ("servers/{}.json", "power/{}"):
+        shutil.copy(world(core, place.format(server().id)), world(core, place.format(id)))
+    for _ in range(2):
+        follower.resync()
+        assert open_issues() == [f"a server runs on node local that this engine does not know: {id}"]
+    driver(core).stop(id, force=True)
+    follower.resync()
+    assert open_issues() == []
+    follower.stop()

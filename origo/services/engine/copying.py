@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from origo import config, home, model
-from origo.contracts import Place, PoolSpec, Storage, Takeover
+from origo.contracts import Place, PoolSpec, Power, Storage, Takeover
 from origo.errors import BadInput, Conflict, NotFound, OrigoError
-from origo.model import EngineRow, Migration, OperationRow, Pool, migrations
+from origo.model import EngineRow, Migration, OperationRow, Pool, Server, migrations
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
 from origo.secrets import recovery
@@ -211,6 +211,7 @@ class StageBackup(Step):
         if ctx.args["lost"]:
             name, files = _newest_of_all(ctx, name, files)
         _check_version(name, files)
+        _check_running(name, files)
         home.stage(ctx.core.config.home, files)
         ctx.log(f"the backup {name} takes the place of what is here")
 
@@ -267,6 +268,18 @@ def _check_version(name: str, files: dict[str, bytes]) -> None:
         raise Conflict(
             f"cannot use the backup {name}: a newer version of Origo wrote it, which made {newer[-1]}",
             hint="install that version, or a later one, and try again",
+        )
+
+
+def _check_running(name: str, files: dict[str, bytes]) -> None:
+    """Raises Conflict for a backup that does not know a server that runs: nobody would look after it any more."""
+    known = {id for (id,) in model.dumped(files[DATABASE], Server, "id")}
+    running = Server.select(Server.id, Server.name).where(Server.power != Power.STOPPED).order_by(Server.name)
+    later = [server.name for server in running if server.id not in known]
+    if later:
+        raise Conflict(
+            f"cannot use the backup {name}: it knows nothing of what runs: {', '.join(later)}",
+            hint="shut down first what was made after it: `origo servers shutdown NAME`; its disks stay, as images",
         )
 
 

@@ -13,7 +13,7 @@ from origo.model import Disk, Image, Node, Server
 from origo.operations.core import Core
 from origo.services import issues, networks, nodes
 from origo.services.access import SYSTEM
-from origo.services.servers import held, operations, outages, shutdowns, states, wishes
+from origo.services.servers import held, operations, outages, shutdowns, states, unknown, wishes
 
 _log = log.get("power")
 
@@ -113,6 +113,7 @@ class Follower:
                 known = row.id in found and node.boot == boot and not wishes.at_work(row)
                 reason = driver.reason(row.id) if known and isinstance(driver, Reasons) else ""
                 self._note(StateEvent(row.id, state, reason))
+        unknown.look(self.core, node, driver, found)
         if node.boot == boot or self._is_ending(node):
             return False
         Node.update(boot=boot).where(Node.id == node.id).execute()

@@ -16,6 +16,7 @@ from origo.services import pools
 from origo.services.access import SYSTEM, Actor
 from origo.services.engine import backups, copying, doctor
 from origo.services.pools import keeping
+from origo.services.servers import operations as servers
 from tests.functional import kinds
 from tests.functional.api_world import World
 from tests.functional.backed_up import back_up, origo, restarted, stored
@@ -228,3 +229,15 @@ def test_no_backup_is_written_into_a_pool_of_another_engine_and_none_there_is_re
     keeping.ensure(core, open_all=True)
     backups.nightly(core)
     assert sorted(stored(core)) == theirs
+
+
+def test_a_backup_that_does_not_know_a_running_server_is_not_taken_until_that_is_down(core: Core, key: str) -> None:
+    back_up(core)
+    kinds.run(core, servers.CreateServer(), **kinds.wanted_server() | {"name": "later", "disks": []})
+    later = model.Server.get(model.Server.name == "later")
+    args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(key)}
+    refused = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
+    assert refused.status == "undone" and "it knows nothing of what runs: later" in refused.error["message"]
+    assert "origo servers shutdown" in refused.error["hint"]
+    kinds.run(core, servers.PowerOffServer(), server=later.id, **kinds.MINE)
+    kinds.run(core, copying.RestoreEngine(), **args)
