@@ -28,6 +28,7 @@ class World:
         (self.program / "venv/bin/origo").write_text("#!/usr/lib/origo/venv/bin/python3\n")
         (self.program / "venv/bin/python3").touch(mode=0o755)
         (self.program / "current").symlink_to("venv")
+        self.says("agetty", "exit 0")
         self.says("journalctl", "exit 0")
         self.says("dpkg-query", "echo 2")
         self.runs("one")
@@ -40,10 +41,19 @@ class World:
         self.says("systemctl", f"echo {invocation}")
 
     def call(self, script: str, *words: str, **environment: str) -> None:
+        ended = self._run(script, *words, **environment)
+        assert ended.returncode == 0, ended.stderr
+
+    def refusal(self, script: str, *words: str) -> str:
+        ended = self._run(script, *words)
+        assert ended.returncode == 1
+        return ended.stderr
+
+    def _run(self, script: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         text = re.sub(r"(?<=[\s\"=|])/(etc|usr|run|var)/", rf"{self.root}/\1/", (layout.HERE / script).read_text())
         world = {"PATH": f"{self.root}/bin:/usr/bin:/bin", **environment}
-        ended = subprocess.run(["dash", "-c", text, script, *words], env=world, capture_output=True, check=False)
-        assert ended.returncode == 0, ended.stderr
+        command = ["dash", "-c", text, script, *words]
+        return subprocess.run(command, env=world, capture_output=True, text=True, check=False)
 
     def ends(self, invocation: str, result: str = "timeout") -> None:
         self.call("go-back", SERVICE_RESULT=result, EXIT_STATUS="1", INVOCATION_ID=invocation)
@@ -81,12 +91,28 @@ def test_removing_a_version_on_trial_is_not_its_failure(world: World) -> None:
     (world.root / "run/systemd/system").mkdir(parents=True)
     world.says("deb-systemd-invoke", "exit 0")
     world.says("nft", "exit 0")
+    world.says("virsh", "exit 1")
     world.call("preinst", "upgrade", "1")
     world.ends("one", "success")
     world.says("systemctl", "exit 1")
     world.call("prerm", "remove")
     world.ends("two")
     assert not world.goes_back()
+
+
+def test_it_is_not_removed_while_servers_run_that_nobody_would_shut_down(world: World) -> None:
+    (world.root / "run/systemd/system").mkdir(parents=True)
+    world.call("preinst", "upgrade", "1")
+    world.says("systemctl", "echo inactive")
+    world.says("deb-systemd-invoke", f"touch {world.root}/stopped")
+    world.says("nft", "exit 0")
+    world.says("virsh", "echo origo-1; echo of-somebody; echo origo-2")
+    said = world.refusal("prerm", "remove")
+    assert "servers run (origo-1 origo-2)" in said and "systemctl start origo" in said
+    assert not (world.root / "stopped").exists() and (world.upgrade / "from").exists()
+    world.says("virsh", "echo of-somebody")
+    world.call("prerm", "remove")
+    assert (world.root / "stopped").exists()
 
 
 def test_a_further_upgrade_does_not_hide_the_copy_of_the_database_from_before_the_first(world: World) -> None:
