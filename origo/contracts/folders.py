@@ -123,6 +123,12 @@ class FolderStorage(Storage, Exports):
         except NotFound:
             return False
 
+    def examine(self, pool: PoolSpec) -> None:
+        """What lies at the path alone."""
+        self._check_path(pool)
+        if not self._ours(pool):
+            self._check_empty(pool)
+
     def _check_path(self, pool: PoolSpec) -> None:
         """Refuse a path that is no plain folder, or that a link or a file lies on."""
         if not _plain_path(pool.path):

@@ -44,6 +44,10 @@ class Storage(Driver):
         """The commands that `create` would run, one per line, without running them."""
 
     @abstractmethod
+    def examine(self, pool: PoolSpec) -> None:
+        """Raise what `create` would raise for what lies at the path and on the devices now; nothing is changed."""
+
+    @abstractmethod
     def create(self, pool: PoolSpec) -> None:
         """Make the pool and its areas (images, masters, trash, engine); one that is there is left as it is.
 

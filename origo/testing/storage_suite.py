@@ -12,28 +12,14 @@ from typing import Any
 import pytest
 
 from origo.contracts import Exports, Place, PoolSpec, Storage, Takeover
-from origo.errors import BadInput, Conflict, NotFound, Unavailable
+from origo.errors import BadInput, Conflict, NotFound, OrigoError, Unavailable
 from origo.host import Host
 
 AREAS = ("images", "masters", "trash", "engine")
 DATA = b"\x00\x01" * 5000
 IMAGE = Place("images", "11111111-1111-4111-8111-111111111111.qcow2")
 TRASHED = replace(IMAGE, area="trash")
-HOSTILE = (
-    "",
-    ".",
-    "..",
-    "../x",
-    "a/b",
-    "/etc/passwd",
-    "a\0b",
-    "a\nb",
-    "-rf",
-    ".hidden",
-    "a" * 300,
-    "\ud800",
-    "\x1b[2J",
-)
+HOSTILE = ("", ".", "..", "../x", "a/b", "/etc/group", "a\0b", "a\nb", "-rf", ".hidden", "a" * 300, "\ud800", "\x1b[2J")
 Make = Callable[[], Storage]
 Vanish = Callable[[], AbstractContextManager[None]]
 
@@ -69,6 +55,13 @@ def put(storage: Storage, pool: PoolSpec, place: Place, data: bytes = DATA) -> s
 def names(storage: Storage, pool: PoolSpec) -> dict[str, list[str]]:
     """All that is in the pool, by area."""
     return {area: sorted(storage.list(pool, area)) for area in AREAS}
+
+
+def refuses(storage: Storage, pool: PoolSpec, error: type[OrigoError], match: str = "") -> None:
+    """Making it is refused, and is said to be before."""
+    for ask in (storage.examine, storage.create):
+        with pytest.raises(error, match=match):
+            ask(pool)
 
 
 def killed_everywhere(make: Make, act: Callable[[Storage], None], every: int = 1) -> Iterator[int]:
@@ -121,6 +114,7 @@ class StorageSuite:
     def test_02_making_it_again_leaves_it_as_it_is(self, make: Make, pool: PoolSpec) -> None:
         make().create(pool)
         path = put(make(), pool, IMAGE)
+        make().examine(pool)
         make().create(pool)
         assert make().host.read(path) == DATA
 
@@ -129,8 +123,7 @@ class StorageSuite:
         host.make_folder(pool.path)
         for name in ("letter", "images"):
             host.write(f"{pool.path}/{name}", b"mine")
-            with pytest.raises(Conflict, match=name):
-                make().create(pool)
+            refuses(make(), pool, Conflict, name)
             make().destroy(pool)
             assert host.list(pool.path) == [name]
             host.remove(f"{pool.path}/{name}")
@@ -138,8 +131,7 @@ class StorageSuite:
     def test_04_another_pool_is_refused_and_left(self, make: Make, pool: PoolSpec) -> None:
         make().create(pool)
         other = replace(pool, id=pool.id + 1)
-        with pytest.raises(Conflict):
-            make().create(other)
+        refuses(make(), other, Conflict)
         make().destroy(other)
         with pytest.raises((NotFound, Unavailable)):
             make().usage(other)
@@ -151,18 +143,17 @@ class StorageSuite:
         host.run(["ln", "-s", f"{pool.path}-target", f"{pool.path}-link"])
         host.write(f"{pool.path}-file", b"")
         for path in (f"{pool.path}-link", f"{pool.path}-link/below", f"{pool.path}-file", f"{pool.path}-file/below"):
-            with pytest.raises(Conflict, match="link|file"):
-                make().create(replace(pool, path=path))
+            refuses(make(), replace(pool, path=path), Conflict, "link|file")
         assert host.list(f"{pool.path}-target") == []
         for name in ("link", "file", "target"):
             host.remove(f"{pool.path}-{name}")
 
     @pytest.mark.parametrize("path", ["", "/", "pool", "//pool", "/a/../b", "/a/", "/a//b", "/a\nb", "/a\0b"])
     def test_06_a_path_that_is_none_is_refused(self, make: Make, pool: PoolSpec, path: str) -> None:
-        with pytest.raises(BadInput):
-            make().create(replace(pool, path=path))
+        refuses(make(), replace(pool, path=path), BadInput)
 
     def test_07_what_would_be_done_is_shown_and_not_done(self, make: Make, pool: PoolSpec) -> None:
+        make().examine(pool)
         text = make().render(pool)
         assert all(f"{pool.path}/{area}" in text for area in AREAS)
         assert make().host.exists(pool.path) is False

@@ -46,6 +46,18 @@ class ZfsStorage(FolderStorage, Takeover):
         """The commands, with the properties that the ZFS of this host knows."""
         return commands.text(commands.create(options.read(pool), *self._offered()))
 
+    def examine(self, pool: PoolSpec) -> None:
+        """The path, and unless its ZFS pool is there already, what the files and devices hold."""
+        super().examine(pool)
+        wanted = options.read(pool)
+        sources = Sources(self.host, wanted)
+        found = find(self.host, wanted)
+        if found is not None:
+            self._check_ours(pool, found, wanted, sources)
+        elif not sources.guid():
+            sources.usable()
+            sources.check()
+
     def create(self, pool: PoolSpec) -> None:
         """Make files, ZFS pool, dataset and areas; each only where it is not there yet."""
         wanted = options.read(pool)
@@ -64,11 +76,7 @@ class ZfsStorage(FolderStorage, Takeover):
                 self.host.run(commands.truncate(wanted, file))
             self._run("make", pool, commands.create_zpool(wanted, *self._offered()))
             found = self._found(pool, wanted)
-        if not self._is_ours(found, wanted, sources):
-            raise Conflict(
-                f"cannot make pool {pool.name}: the ZFS pool {wanted.zpool} is there and not its own",
-                hint="choose another name with the option zpool",
-            )
+        self._check_ours(pool, found, wanted, sources)
         if not found.dataset:
             self._check_empty(pool)
             self._run("make", pool, commands.create_dataset(wanted))
@@ -230,6 +238,13 @@ class ZfsStorage(FolderStorage, Takeover):
     def _is_ours(self, found: Found, wanted: Wanted, sources: Sources) -> bool:
         """Whether it says so, and lies where it shall: another engine's pool may have the same name and number."""
         return found.owner == wanted.owner and found.guid == sources.guid()
+
+    def _check_ours(self, pool: PoolSpec, found: Found, wanted: Wanted, sources: Sources) -> None:
+        if not self._is_ours(found, wanted, sources):
+            raise Conflict(
+                f"cannot make pool {pool.name}: the ZFS pool {wanted.zpool} is there and not its own",
+                hint=f"choose another name with the option zpool, or give that one back: zpool export {wanted.zpool}",
+            )
 
     def _mount(self, pool: PoolSpec, wanted: Wanted) -> None:
         """Let the dataset appear at the pool's path, over an empty folder only, and from now on there alone."""

@@ -64,14 +64,15 @@ class Sources:
                     raise Conflict(f"{self._what}: {device.path} is in use, mounted at {device.mounts[0]}")
 
     def check(self) -> None:
-        """Refuse devices and files that hold anything, and files for which there is no room."""
-        what = self._what
-        for one in self._held():
-            if one.signs:
+        """Refuse devices and files that hold anything but what `clear` removes, and files for which no room is."""
+        what, held = self._what, self._held()
+        left = self._left(held)
+        for one in held:
+            if one.signs and one.source not in left:
                 hint = f"if nobody needs it: wipefs --all {one.path}"
                 raise Conflict(f"{what}: {one.path} holds {_described(one.signs[0])}", hint=hint)
         for file in self._wanted.files:
-            self._check_file(file)
+            self._check_file(file, ours=file in left)
 
     def reserve(self) -> None:
         """Take all blocks of the files, where the file system below can do that."""
@@ -89,14 +90,13 @@ class Sources:
     def clear(self) -> None:
         """Remove our files, and take the signatures of a ZFS pool of ours that was destroyed from its devices."""
         held = self._held()
-        dead = self._dead(held)
-        used = {one.source for one in held for sign in one.signs if self._is_ours(sign) and sign.uuid in dead}
+        left = self._left(held)
         # Partitions first: wiping the disk makes them go away.
         for one in reversed(held):
             if one.source in self._wanted.files:
-                if one.source in used or self._is_blank(one.path):
+                if one.source in left or self._is_blank(one.path):
                     self._host.remove(one.path)
-            elif one.source in used:
+            elif one.source in left:
                 self._host.run(commands.wipe(one.path))
 
     def _held(self, *, readable: bool = False) -> tuple[Held, ...]:
@@ -121,6 +121,11 @@ class Sources:
         for path in paths:
             yield Held(source, path, parse.signatures(self._host.run(commands.signatures(path)).out))
 
+    def _left(self, held: tuple[Held, ...]) -> frozenset[str]:
+        """The sources that a ZFS pool of ours lay on which was destroyed."""
+        dead = self._dead(held)
+        return frozenset(one.source for one in held for sign in one.signs if self._is_ours(sign) and sign.uuid in dead)
+
     def _dead(self, held: tuple[Held, ...]) -> frozenset[str]:
         """Ids of ZFS pools of our name that were destroyed: it is enough that the label of one device says so, since
         one that was offline at that time was not told."""
@@ -128,7 +133,7 @@ class Sources:
         states = ((uuid, parse.label_state(self._host.run(commands.label(path)).out)) for path, uuid in ours)
         return frozenset(uuid for uuid, state in states if state == DESTROYED)
 
-    def _check_file(self, file: str) -> None:
+    def _check_file(self, file: str, *, ours: bool) -> None:
         what, folder = self._what, posixpath.dirname(file)
         try:
             free = self._host.space(folder).free_bytes
@@ -139,7 +144,7 @@ class Sources:
             raise NoRoom(f"{what}: its files take {size(needed)}, and {folder} has {size(free)}")
         if self._host.exists(file) and self._host.stat(file).kind != "file":
             raise Conflict(f"{what}: {file} is no file")
-        if self._host.exists(file) and not self._is_blank(file):
+        if self._host.exists(file) and not ours and not self._is_blank(file):
             raise Conflict(f"{what}: {file} holds something already", hint="name a file that is not there yet")
 
     def _is_blank(self, file: str) -> bool:

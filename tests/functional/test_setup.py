@@ -103,6 +103,20 @@ def test_a_plan_shows_what_it_would_do_and_does_nothing(core: Core, run: Run) ->
     assert not model.Pool.select().exists() and not model.User.select().where(model.User.name == "anna").exists()
 
 
+def test_what_lies_where_pool_0_shall_be_is_told_by_the_plan_too_and_nothing_is_begun(core: Core, run: Run) -> None:
+    letter = Path(core.config.path("pools", "0", "letter"))
+    letter.parent.mkdir(parents=True, exist_ok=True)
+    letter.touch()
+    for words in (("--plan",), ()):
+        assert (
+            "the folder holds something else (letter)"
+            in refusal(run("setup", "--answers", answers(core), *words)).message
+        )
+    assert not model.OperationRow.select().exists() and letter.exists()
+    letter.unlink()
+    assert run("setup", "--answers", answers(core)).exit_code == 0
+
+
 def test_comments_and_other_settings_stay_in_the_file(core: Core, run: Run) -> None:
     file = core.config.home / config.FILE
     file.write_text('# ours\nworkers = 4\ndomain = "old.example"\n')

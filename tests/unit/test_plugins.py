@@ -16,7 +16,8 @@ from origo.hookspecs import hookimpl
 
 class Shelf(Storage):
     def __getattr__(self, name): raise AttributeError(name)
-    check = info = render = create = destroy = open = usage = place = list = move = seal = remove = lambda self: []
+    check = info = render = examine = create = destroy = open = usage = lambda self: []
+    place = list = move = seal = remove = lambda self: []
 
 @hookimpl
 def register_drivers(register):
@@ -174,7 +175,7 @@ class Cellar(Storage, Closing):
     def usage(self, pool: object) -> PoolUsage:
         return PoolUsage(1, 1)
 
-    render = create = destroy = open = place = list = move = seal = remove = None  # type: ignore[assignment]
+    render = examine = create = destroy = open = place = list = move = seal = remove = None  # type: ignore[assignment]
 
 
 def test_there_is_one_driver_for_each_host_and_options_until_it_is_closed() -> None:

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from origo import config
+from origo.contracts import PoolSpec
 from origo.errors import BadInput, Conflict
 from origo.model import EngineRow, Pool, User, new_id
 from origo.operations.base import Context, Lock, Operation, Step
@@ -107,6 +108,7 @@ class SetUp(Operation):
     targets = "engine"
 
     def look(self, ctx: Context) -> None:
+        check_new()
         zone.check(ctx.args["time_zone"])
         chosen, found = ctx.args["outer_interface"], addresses.interfaces(ctx.core)
         if chosen and chosen not in found:
@@ -114,8 +116,7 @@ class SetUp(Operation):
                 f"cannot use the interface {chosen}: this machine has none of that name with an address",
                 hint=f"it has {', '.join(sorted(found)) or 'none'}",
             )
-        storage = ctx.args["storage"]
-        pool_operations.check(ctx.core, pools.FIRST, storage["driver"], storage["options"])
+        pool_operations.check(ctx.core, self._pool(ctx), ctx.args["storage"]["driver"])
 
     def prepare(self, ctx: Context) -> None:
         check_new()
@@ -125,11 +126,12 @@ class SetUp(Operation):
                 f"cannot choose the {fixed[0]}: the environment variable ORIGO_{fixed[0].upper()} has it",
                 hint="take it out of the environment of the service, and start that again",
             )
-        storage = ctx.args["storage"]
-        path = ctx.core.config.path("pools", "0")
-        pool_operations.reserve(ctx, 0, pools.FIRST, path, storage["driver"], storage["options"])
+        pool_operations.reserve(ctx, self._pool(ctx), ctx.args["storage"]["driver"])
         if ctx.args["administrator"]:
             ctx.data["user"] = self._reserve_user(ctx.args["administrator"]["name"])
+
+    def _pool(self, ctx: Context) -> PoolSpec:
+        return PoolSpec(0, pools.FIRST, ctx.core.config.path("pools", "0"), ctx.args["storage"]["options"])
 
     def _reserve_user(self, name: str) -> str:
         if User.select().where(User.name == name).exists():

@@ -1,7 +1,6 @@
 """Making a pool."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from origo.contracts import PoolSpec, Storage
@@ -12,20 +11,24 @@ from origo.operations.core import Core
 from origo.services.pools import notes
 
 
-def check(core: Core, name: str, driver: str, options: Mapping[str, str]) -> None:
-    """Raise BadInput when there is no such driver, or its host lacks something that it needs."""
+def check(core: Core, pool: PoolSpec, driver: str) -> None:
+    """Raise BadInput when there is no such driver, or its host lacks something that it needs, and what the driver says
+    of what lies there. Commands are run for that: never inside a transaction."""
     if driver not in core.drivers.names("storage"):
         known = ", ".join(core.drivers.names("storage"))
-        raise BadInput(f"cannot create pool {name}: there is no storage driver {driver}", hint=f"drivers: {known}")
-    lacks = [lack for lack in core.drivers.storage(driver, core.local, options).check() if lack.fatal]
+        raise BadInput(f"cannot create pool {pool.name}: there is no storage driver {driver}", hint=f"drivers: {known}")
+    storage = core.drivers.storage(driver, core.local, pool.options)
+    lacks = [lack for lack in storage.check() if lack.fatal]
     if lacks:
-        raise BadInput(f"cannot create pool {name}: {lacks[0].sentence}", hint=lacks[0].remedy)
+        raise BadInput(f"cannot create pool {pool.name}: {lacks[0].sentence}", hint=lacks[0].remedy)
+    storage.examine(pool)
 
 
-def reserve(ctx: Context, id: int, name: str, path: str, driver: str, options: Mapping[str, str]) -> None:
+def reserve(ctx: Context, pool: PoolSpec, driver: str) -> None:
     """The row of a pool that `MakePool` is to make, and what that needs to know."""
-    pool = Pool.create(id=id, name=name, driver=driver, path=path, options=options, created=time.time())
-    ctx.data["pool"] = described(pool)
+    options = {"options": pool.options, "driver": driver}
+    row = Pool.create(id=pool.id, name=pool.name, path=pool.path, created=time.time(), **options)
+    ctx.data["pool"] = described(row)
 
 
 def described(pool: Pool) -> dict[str, Any]:
@@ -70,17 +73,21 @@ class CreatePool(Operation):
     targets = "pools"
 
     def look(self, ctx: Context) -> None:
-        check(ctx.core, ctx.args["name"], ctx.args["driver"], ctx.args["options"])
+        check(ctx.core, self._chosen(ctx), ctx.args["driver"])
 
     def prepare(self, ctx: Context) -> None:
-        args = ctx.args
-        if Pool.select().where(Pool.name == args["name"]).exists():
-            raise Conflict(f"cannot create pool {args['name']}: there is a pool of that name")
+        reserve(ctx, self._chosen(ctx), ctx.args["driver"])
+
+    def _chosen(self, ctx: Context) -> PoolSpec:
+        """What was asked for, with the next number."""
+        name, path = ctx.args["name"], ctx.args["path"]
+        if Pool.select().where(Pool.name == name).exists():
+            raise Conflict(f"cannot create pool {name}: there is a pool of that name")
         number = (Pool.select(Pool.id).order_by(Pool.id.desc()).scalar() or 0) + 1
-        path = args["path"] or ctx.core.config.path("pools", str(number))
+        path = path or ctx.core.config.path("pools", str(number))
         if Pool.select().where(Pool.path == path).exists():
-            raise Conflict(f"cannot create pool {args['name']}: another pool has the path {path}")
-        reserve(ctx, number, args["name"], path, args["driver"], args["options"])
+            raise Conflict(f"cannot create pool {name}: another pool has the path {path}")
+        return PoolSpec(number, name, path, ctx.args["options"])
 
     def target(self, ctx: Context) -> str:
         return str(ctx.data["pool"]["id"])

@@ -230,16 +230,27 @@ def test_a_file_that_holds_something_is_refused_and_left(
     file = pool.options["file"]
     fill(make().host, file)
     before = Path(file).read_bytes()
-    with pytest.raises(Conflict, match=sentence):
-        make().create(pool)
+    for ask in (make().examine, make().create):
+        with pytest.raises(Conflict, match=sentence):
+            ask(pool)
     make().destroy(pool)
     assert Path(file).read_bytes() == before
 
 
 def test_what_is_no_device_is_refused(make: Make, pool: PoolSpec) -> None:
     for device, sentence in ((f"{pool.path}-none", "there is no"), (__file__, "is no device")):
-        with pytest.raises(BadInput, match=sentence):
-            make().create(replace(pool, options={"devices": device}))
+        for ask in (make().examine, make().create):
+            with pytest.raises(BadInput, match=sentence):
+                ask(replace(pool, options={"devices": device}))
+
+
+def test_what_a_destroyed_pool_of_ours_left_is_no_reason_to_refuse(make: Make, pool: PoolSpec) -> None:
+    make().create(pool)
+    make().host.run(["zfs", "unmount", "origo-7/pool"])
+    make().host.run(["zpool", "destroy", "origo-7"])
+    make().examine(pool)
+    make().create(pool)
+    assert make().usage(pool).health == "ok"
 
 
 def test_a_device_in_use_is_refused(make: Make, pool: PoolSpec) -> None:
