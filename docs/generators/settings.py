@@ -6,7 +6,8 @@ HEAD = """# Settings
 
 In `<home>/origo.toml`, or in the environment, which wins: the setting `workers` is `ORIGO_WORKERS` there. A name that
 is no setting is refused. `ORIGO_DEFAULTS` names a file of the same form that says what a setting is where nobody sets
-it; where the Debian package runs the engine, that is `/usr/share/origo/appliance.toml`.
+it; where the Debian package runs the engine, that is `/usr/share/origo/appliance.toml`, or after an upgrade that went
+back by itself that file of the version before, `/usr/lib/origo/current/appliance.toml`.
 
 | name | kind | default | what it is |
 |---|---|---|---|

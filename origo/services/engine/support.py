@@ -30,7 +30,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "system/room.txt": ("df", "-h", "--exclude-type=tmpfs"),
     "system/packages.txt": ("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\\n"),
     "system/clock.txt": ("timedatectl", "show"),
-    "units/origo.txt": ("systemctl", "status", "--no-pager", "--full", "--lines=0", "origo*", "libvirtd", "nginx"),
+    "units/origo.txt": (
+        *("systemctl", "show", "--no-pager", "origo*", "libvirtd.service", "nginx.service"),
+        "--property=Id,LoadState,ActiveState,SubState,Result,StateChangeTimestamp,MainPID,NRestarts,MemoryCurrent,TasksCurrent",
+    ),
     "units/failed.txt": ("systemctl", "list-units", "--failed", "--no-pager", "--plain"),
     "units/journal.txt": (
         *("journalctl", "--no-pager", "--output=short-iso", "--lines=20000"),
@@ -44,7 +47,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "network/listening.txt": ("ss", "-Hlntu"),
     "network/nftables.txt": ("nft", "list", "ruleset"),
 }
-"""File in the bundle: what is run for it. No list of processes: their arguments are anybody's."""
+"""File in the bundle: what is run for it. No list of processes, also not of a unit: their arguments are anybody's."""
 ASKED = {
     "engine/engine.json": "/engine",
     "engine/doctor.json": "/engine/doctor",
