@@ -112,7 +112,13 @@ class Engine:
         if not plan and key is not None and (earlier := self.earlier(by, key)) is not None:
             return earlier
         context = Context(core=self.core, args=args, data={}, by=by)
-        operation.look(context)
+        try:
+            operation.look(context)
+        except OrigoError:
+            # It may be refused since the same request, a moment earlier, has begun already.
+            if not plan and key is not None and (earlier := self.earlier(by, key)) is not None:
+                return earlier
+            raise
         if plan:
             return self._plan(operation, context)
         with database.atomic():

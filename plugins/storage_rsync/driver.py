@@ -28,16 +28,18 @@ class RsyncStorage(FolderStorage):
         """What `create` does, as commands; it needs none itself."""
         return commands.text(commands.create(pool))
 
+    def examine(self, pool: PoolSpec) -> None:
+        """The path, and whether a pool that is there lies on its own disk."""
+        super().examine(pool)
+        if self._ours(pool) and (lost := self._lost(pool)):
+            raise Conflict(f"cannot make pool {pool.name} at {pool.path}: {lost}")
+
     def create(self, pool: PoolSpec) -> None:
         """Make the folder, mark it, make the areas."""
-        self._check_path(pool)
+        self.examine(pool)
         if self._ours(pool):
-            lost = self._lost(pool)
-            if lost:
-                raise Conflict(f"cannot make pool {pool.name} at {pool.path}: {lost}")
             self._make(pool, {})
             return
-        self._check_empty(pool)
         self.host.make_folder(pool.path)
         self._make(pool, {"file_system": self._file_system(pool).as_dict()})
 

@@ -48,13 +48,14 @@ class ZfsStorage(FolderStorage, Takeover):
 
     def examine(self, pool: PoolSpec) -> None:
         """The path, and unless its ZFS pool is there already, what the files and devices hold."""
-        super().examine(pool)
         wanted = options.read(pool)
+        self._check_path(pool)
         sources = Sources(self.host, wanted)
         found = find(self.host, wanted)
         if found is not None:
             self._check_ours(pool, found, wanted, sources)
         elif not sources.guid():
+            self._check_empty(pool)
             sources.usable()
             sources.check()
 
@@ -243,7 +244,7 @@ class ZfsStorage(FolderStorage, Takeover):
         if not self._is_ours(found, wanted, sources):
             raise Conflict(
                 f"cannot make pool {pool.name}: the ZFS pool {wanted.zpool} is there and not its own",
-                hint=f"choose another name with the option zpool, or give that one back: zpool export {wanted.zpool}",
+                hint="choose another name with the option zpool",
             )
 
     def _mount(self, pool: PoolSpec, wanted: Wanted) -> None:

@@ -71,8 +71,9 @@ class Sources:
             if one.signs and one.source not in left:
                 hint = f"if nobody needs it: wipefs --all {one.path}"
                 raise Conflict(f"{what}: {one.path} holds {_described(one.signs[0])}", hint=hint)
+        given_back = sum(self._host.stat(file).allocated_bytes for file in self._wanted.files if file in left)
         for file in self._wanted.files:
-            self._check_file(file, ours=file in left)
+            self._check_file(file, given_back, ours=file in left)
 
     def reserve(self) -> None:
         """Take all blocks of the files, where the file system below can do that."""
@@ -133,10 +134,10 @@ class Sources:
         states = ((uuid, parse.label_state(self._host.run(commands.label(path)).out)) for path, uuid in ours)
         return frozenset(uuid for uuid, state in states if state == DESTROYED)
 
-    def _check_file(self, file: str, *, ours: bool) -> None:
+    def _check_file(self, file: str, given_back: int, *, ours: bool) -> None:
         what, folder = self._what, posixpath.dirname(file)
         try:
-            free = self._host.space(folder).free_bytes
+            free = self._host.space(folder).free_bytes + given_back
         except NotFound:
             raise BadInput(f"{what}: there is no folder {folder}") from None
         needed = self._wanted.size_bytes * len(self._wanted.files)

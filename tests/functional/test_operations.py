@@ -74,6 +74,21 @@ def test_a_repeated_request_is_answered_without_looking_again(bench: Bench) -> N
     assert again.id == row.id
 
 
+def test_a_request_that_is_refused_for_what_the_same_one_has_begun_is_that_ones_operation(bench: Bench) -> None:
+    args, key = {"label": "a", "names": ["one"], "folder": str(bench.folder)}, Key("k", "d")
+
+    class Overtaken(Files):
+        def look(self, ctx: Context) -> None:
+            if bench.engine.earlier("someone", key) is None:
+                bench.engine.submit(Files(), args, by="someone", key=key)
+            raise Conflict("cannot write: the name is taken")
+
+    row = bench.engine.submit(Overtaken(), args, by="someone", key=key)
+    assert row.id == bench.engine.earlier("someone", key).id
+    with pytest.raises(Conflict, match="the name is taken"):
+        bench.engine.submit(Overtaken(), args, by="someone", key=Key("another", "d"))
+
+
 @pytest.mark.parametrize("failing", ["one", "two", "three"])
 @pytest.mark.parametrize("moment", ["do", "done"])
 def test_a_failed_step_and_all_before_it_are_undone(bench: Bench, failing: str, moment: str) -> None:

@@ -218,4 +218,7 @@ def test_a_server_that_runs_and_that_no_row_knows_is_an_issue_until_it_is_off(co
     driver(core).stop(id, force=True)
     follower.resync()
     assert open_issues() == []
+    model.Server.update(state="trashed").execute()
+    follower.resync()
+    assert open_issues() == [f"a server runs on node local that this engine does not know: {server().id}"]
     follower.stop()

@@ -91,7 +91,6 @@ def test_removing_a_version_on_trial_is_not_its_failure(world: World) -> None:
     (world.root / "run/systemd/system").mkdir(parents=True)
     world.says("deb-systemd-invoke", "exit 0")
     world.says("nft", "exit 0")
-    world.says("virsh", "exit 1")
     world.call("preinst", "upgrade", "1")
     world.ends("one", "success")
     world.says("systemctl", "exit 1")
@@ -100,17 +99,21 @@ def test_removing_a_version_on_trial_is_not_its_failure(world: World) -> None:
     assert not world.goes_back()
 
 
-def test_it_is_not_removed_while_servers_run_that_nobody_would_shut_down(world: World) -> None:
+def test_it_is_not_removed_while_servers_run_that_nobody_has_shut_down(world: World) -> None:
     (world.root / "run/systemd/system").mkdir(parents=True)
     world.call("preinst", "upgrade", "1")
-    world.says("systemctl", "echo inactive")
+    world.says("sleep", "exit 0")
     world.says("deb-systemd-invoke", f"touch {world.root}/stopped")
     world.says("nft", "exit 0")
-    world.says("virsh", "echo origo-1; echo of-somebody; echo origo-2")
+    told, scopes = world.root / "told", world.root / "scopes"
+    told.write_text("active")
+    scopes.write_text("one.scope\ntwo.scope\n")
+    kill = f"echo inactive >{told}; sed -i 1d {scopes}"
+    world.says("systemctl", f'case "$1" in show) cat {told};; kill) {kill};; list-units) cat {scopes};; esac')
     said = world.refusal("prerm", "remove")
-    assert "servers run (origo-1 origo-2)" in said and "systemctl start origo" in said
-    assert not (world.root / "stopped").exists() and (world.upgrade / "from").exists()
-    world.says("virsh", "echo of-somebody")
+    assert "1 servers still run" in said and "virsh shutdown" in said
+    assert told.read_text() == "inactive\n" and not (world.root / "stopped").exists()
+    scopes.write_text("")
     world.call("prerm", "remove")
     assert (world.root / "stopped").exists()
 

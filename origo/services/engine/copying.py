@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from origo import config, home, model
-from origo.contracts import Place, PoolSpec, Power, Storage, Takeover
+from origo.contracts import Place, PoolSpec, Storage, Takeover
 from origo.errors import BadInput, Conflict, NotFound, OrigoError
 from origo.model import EngineRow, Migration, OperationRow, Pool, Server, migrations
 from origo.operations.base import Context, Lock, Operation, Step
@@ -18,6 +18,7 @@ from origo.secrets import recovery
 from origo.services import pools
 from origo.services.pools import notes
 from origo.services.pools.operations import described, where
+from origo.services.servers.operations import RUNS
 
 AREA = "engine"
 PATTERN = re.compile(r"[0-9]{8,}-[0-9]{8}-[0-9]{6}-[0-9a-f]{8}\.backup")
@@ -273,13 +274,13 @@ def _check_version(name: str, files: dict[str, bytes]) -> None:
 
 def _check_running(name: str, files: dict[str, bytes]) -> None:
     """Raises Conflict for a backup that does not know a server that runs: nobody would look after it any more."""
-    known = {id for (id,) in model.dumped(files[DATABASE], Server, "id")}
-    running = Server.select(Server.id, Server.name).where(Server.power != Power.STOPPED).order_by(Server.name)
+    known = {id for id, state in model.dumped(files[DATABASE], Server, "id", "state") if state != "trashed"}
+    running = Server.select(Server.id, Server.name).where(Server.power.in_(RUNS)).order_by(Server.name)
     later = [server.name for server in running if server.id not in known]
     if later:
         raise Conflict(
             f"cannot use the backup {name}: it knows nothing of what runs: {', '.join(later)}",
-            hint="shut down first what was made after it: `origo servers shutdown NAME`; its disks stay, as images",
+            hint="first `origo servers shutdown NAME`, or `poweroff`, for each; their disks stay, as images",
         )
 
 

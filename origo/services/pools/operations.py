@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from origo.contracts import PoolSpec, Storage
-from origo.errors import BadInput, Conflict
+from origo.errors import BadInput, Conflict, OrigoError
 from origo.model import Pool
 from origo.operations.base import Context, Lock, Operation, Step
 from origo.operations.core import Core
@@ -22,6 +22,7 @@ def check(core: Core, pool: PoolSpec, driver: str) -> None:
     if lacks:
         raise BadInput(f"cannot create pool {pool.name}: {lacks[0].sentence}", hint=lacks[0].remedy)
     storage.examine(pool)
+    notes.check_owner(core.local, storage, pool)
 
 
 def reserve(ctx: Context, pool: PoolSpec, driver: str) -> None:
@@ -73,7 +74,13 @@ class CreatePool(Operation):
     targets = "pools"
 
     def look(self, ctx: Context) -> None:
-        check(ctx.core, self._chosen(ctx), ctx.args["driver"])
+        chosen = self._chosen(ctx)
+        try:
+            check(ctx.core, chosen, ctx.args["driver"])
+        except OrigoError:
+            if self._chosen(ctx) == chosen:
+                raise
+            self.look(ctx)  # meanwhile another pool was given that number
 
     def prepare(self, ctx: Context) -> None:
         reserve(ctx, self._chosen(ctx), ctx.args["driver"])

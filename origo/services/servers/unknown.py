@@ -1,4 +1,4 @@
-"""Servers that run and of which no row is there, such as those made after the backup that the engine is now."""
+"""Servers that run though the engine knows none of them, such as those made after the backup that it is now."""
 
 from collections.abc import Mapping
 
@@ -10,21 +10,22 @@ from origo.services import issues
 
 KEY = "unknown-server/"
 REMEDY = (
-    "it was made after the backup that this engine was restored from, and its disks are images of no server: "
-    "look at it by `virsh dominfo origo-{id}`, end it by `virsh shutdown origo-{id}`"
+    "an engine before this one made it, which `origo engine recover` brings back where nobody has set this one up; or "
+    "this one did after the backup that it was restored from: then end it on its node by the hypervisor's own means, "
+    "such as `virsh shutdown`, and keep its disks until it has ended"
 )
 
 
 def look(core: Core, node: Node, driver: Hypervisor, found: Mapping[str, Power]) -> None:
     """Report those on a node, until they run no more; `found` is what its hypervisor said a moment ago."""
     running = {id for id, power in found.items() if power is not Power.STOPPED}
-    known = {row.id for row in Server.select(Server.id).where(Server.node == node)}
-    if running - known:
-        known |= {row.id for row in Server.select(Server.id).where(Server.id.in_(list(running - known)))}
-    told = {id for id in running - known if _runs(driver, id)}
+    known = Server.select(Server.id).where(Server.state != "trashed")
+    strange = running - {row.id for row in known.where(Server.node == node)}
+    strange -= {row.id for row in known.where(Server.id.in_(list(strange)))}
+    told = {id for id in strange if _runs(driver, id)}
     for id in told:
         sentence = f"a server runs on node {node.name} that this engine does not know: {id}"
-        issues.raise_(core.events, f"{KEY}{node.id}/{id}", sentence, remedy=REMEDY.format(id=id))
+        issues.raise_(core.events, f"{KEY}{node.id}/{id}", sentence, remedy=REMEDY)
     issues.end_others(core.events, f"{KEY}{node.id}/", told)
 
 

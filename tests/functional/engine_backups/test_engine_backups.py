@@ -232,9 +232,11 @@ def test_no_backup_is_written_into_a_pool_of_another_engine_and_none_there_is_re
 
 
 def test_a_backup_that_does_not_know_a_running_server_is_not_taken_until_that_is_down(core: Core, key: str) -> None:
-    back_up(core)
     kinds.run(core, servers.CreateServer(), **kinds.wanted_server() | {"name": "later", "disks": []})
     later = model.Server.get(model.Server.name == "later")
+    model.Server.update(state="trashed").where(model.Server.id == later.id).execute()
+    back_up(core)
+    model.Server.update(state="ready").where(model.Server.id == later.id).execute()
     args = {"pool": 0, "name": "", "lost": None, "key": core.secrets.seal(key)}
     refused = core.operations.wait(core.operations.submit(copying.RestoreEngine(), args, by=SYSTEM.id).id, 20)
     assert refused.status == "undone" and "it knows nothing of what runs: later" in refused.error["message"]
