@@ -51,6 +51,8 @@ def _search(query: Any, row: Any, q: str) -> Any:
 
 def _few(row: Any, q: str) -> list[str] | None:
     """The ids of all rows whose name contains `q`; None if there are many, or no trigram tells."""
+    if "\0" in q:
+        return []  # no name has it, and SQLite reads no further
     if not row.trigrams or len(q) < 3:
         return None
     phrase = '"' + q.replace('"', '""') + '"'

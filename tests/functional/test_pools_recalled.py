@@ -13,7 +13,7 @@ from origo.model import Image
 from origo.operations.core import Core
 from origo.services import pools
 from origo.services.images import operations as images
-from origo.services.pools import keeping, recalling
+from origo.services.pools import keeping, operations, recalling
 from origo.services.pools.operations import CreatePool
 from origo.services.servers import operations as servers
 from tests.functional import kinds, watching
@@ -230,16 +230,20 @@ def test_no_image_is_made_in_a_pool_of_another_engine(engine: Engine) -> None:
         make(engine.core, "new", kinds.SYSTEM.id)
 
 
-def test_a_pool_of_another_engine_is_not_made_this_ones_and_left_as_it_is(engine: Engine) -> None:
+def test_a_pool_of_another_engine_is_not_made_this_ones_and_left_as_it_is(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kinds.run(engine.core, CreatePool(), name="cellar", driver="files", path="", options={})
     keeping.ensure(engine.core, open_all=True)
     cellar = pools.find("cellar")
     of_another_engine(cellar)
     model.Pool.delete().where(model.Pool.id == cellar.id).execute()
     before = sorted(Path(cellar.path).rglob("*"))
-    row = engine.core.operations.submit(
-        CreatePool(), {"name": "new", "driver": "files", "path": cellar.path, "options": {}}, by=kinds.SYSTEM.id
-    )
-    ended = engine.core.operations.wait(row.id, 20)
+    args = {"name": "new", "driver": "files", "path": cellar.path, "options": {}}
+    for plan in (True, False):
+        with pytest.raises(Conflict, match="it has the images of another engine, lab"):
+            engine.core.operations.submit(CreatePool(), args, by=kinds.SYSTEM.id, plan=plan)
+    monkeypatch.setattr(operations, "check", lambda *asked: None)  # as of a pool that is seen only once it is open
+    ended = engine.core.operations.wait(engine.core.operations.submit(CreatePool(), args, by=kinds.SYSTEM.id).id, 20)
     assert ended.status == "undone" and "it has the images of another engine, lab" in ended.error["message"]
     assert sorted(Path(cellar.path).rglob("*")) == before

@@ -97,7 +97,9 @@ def search(q: str) -> list[str]:
     return [item["name"] for item in found["items"]]
 
 
-@pytest.mark.parametrize("q", ["web", "WEB", "eb", "b", "web_", "%", '"', 'b" OR "sho', "shop-1", "op-", "nothing"])
+@pytest.mark.parametrize(
+    "q", ["web", "WEB", "eb", "b", "web_", "%", '"', 'b" OR "sho', "shop-1", "op-", "no", "\0", "web\0"]
+)
 def test_a_search_finds_what_a_look_at_every_name_finds(users: list[User], q: str) -> None:
     names = ["web", "Web2", "my-web", "web_x", "shop-1", "shop-2", "b", "ab", "x%y"]
     stacks(users[0], names)
