@@ -57,7 +57,7 @@ def names(storage: Storage, pool: PoolSpec) -> dict[str, list[str]]:
     return {area: sorted(storage.list(pool, area)) for area in AREAS}
 
 
-def refuses(storage: Storage, pool: PoolSpec, error: type[OrigoError], match: str = "") -> None:
+def refuses(storage: Storage, pool: PoolSpec, error: type[OrigoError], match: str | None = None) -> None:
     """Making it is refused, and is said to be before."""
     for ask in (storage.examine, storage.create):
         with pytest.raises(error, match=match):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from origo_plugins.storage_zfs.driver import ZfsStorage
+from zfs_lab import destroyed
 
 from origo.contracts import Place, PoolSpec
 from origo.errors import BadInput, Conflict, NoRoom, NotFound, Unavailable
@@ -247,7 +248,7 @@ def test_what_is_no_device_is_refused(make: Make, pool: PoolSpec) -> None:
 def test_what_a_destroyed_pool_of_ours_left_is_no_reason_to_refuse(make: Make, pool: PoolSpec) -> None:
     make().create(pool)
     make().host.run(["zfs", "unmount", "origo-7/pool"])
-    make().host.run(["zpool", "destroy", "origo-7"])
+    destroyed(make().host, "origo-7")
     make().examine(pool)
     make().create(pool)
     assert make().usage(pool).health == "ok"
