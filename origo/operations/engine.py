@@ -109,31 +109,34 @@ class Engine:
         if operation.kind not in self._kinds:
             raise ValueError(f"the kind {operation.kind} is not registered")
         args = plans.plain(args)
-        if not plan and key is not None and (earlier := self.earlier(by, key)) is not None:
+        key = None if plan else key
+        if (earlier := self.earlier(by, key)) is not None:
             return earlier
         context = Context(core=self.core, args=args, data={}, by=by)
         try:
             operation.look(context)
         except OrigoError:
             # It may be refused since the same request, a moment earlier, has begun already.
-            if not plan and key is not None and (earlier := self.earlier(by, key)) is not None:
+            if (earlier := self.earlier(by, key)) is not None:
                 return earlier
             raise
         if plan:
             return self._plan(operation, context)
         with database.atomic():
-            if key is not None and (earlier := self.earlier(by, key)) is not None:
+            if (earlier := self.earlier(by, key)) is not None:
                 return earlier
             self._prepare(operation, context)
             row = self._journal.queue(operation, context, key)
             database.after_commit(lambda: self._join(row))
         return row
 
-    def earlier(self, by: str, key: Key) -> OperationRow | None:
-        """The operation that this user's request with the same key began, if there was one.
+    def earlier(self, by: str, key: Key | None) -> OperationRow | None:
+        """The operation that this user's request with the same key began, if there was one; without a key, none.
 
         Raises Conflict when that was another request.
         """
+        if key is None:
+            return None
         row: OperationRow | None = OperationRow.get_or_none(OperationRow.key == key.text, OperationRow.by == by)
         if row is not None and row.request != key.request:
             raise Conflict(

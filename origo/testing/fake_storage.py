@@ -40,11 +40,9 @@ class FakeStorage(FolderStorage):
     def create(self, pool: PoolSpec) -> None:
         """Make the folder and its areas."""
         self._fail("create")
-        self._check_path(pool)
+        self.examine(pool)
         if self._trouble("full") is not None:
             raise NoRoom(f"cannot make pool {pool.name}: there is no room")
-        if not self._ours(pool):
-            self._check_empty(pool)
         self._make(pool, {})
 
     def destroy(self, pool: PoolSpec) -> None:

@@ -106,7 +106,7 @@ class Application:
 
     def _earlier(self, actor: Actor) -> Any:
         """What the same request came to before; looked for first, since what it names may be gone by now."""
-        return self.core.operations.earlier(actor.id, actor.key) if actor.key and not actor.plan else None
+        return None if actor.plan else self.core.operations.earlier(actor.id, actor.key)
 
     def _changed(self, actor: Actor, result: Any, wait: int) -> HTTPResponse:
         if actor.plan:

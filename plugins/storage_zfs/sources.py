@@ -64,7 +64,7 @@ class Sources:
                     raise Conflict(f"{self._what}: {device.path} is in use, mounted at {device.mounts[0]}")
 
     def check(self) -> None:
-        """Refuse devices and files that hold anything but what `clear` removes, and files for which no room is."""
+        """Refuse devices and files that hold more than what `clear` removes, and files for which there is no room."""
         what, held = self._what, self._held()
         left = self._left(held)
         for one in held:

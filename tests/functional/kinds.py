@@ -31,6 +31,7 @@ from origo.services.catalog.descriptor import MasterFile
 from origo.services.images import operations as images
 from origo.services.pools import keeping
 from origo.services.servers import operations as servers
+from origo.services.servers import power
 from origo.services.stacks import operations as stacks
 from origo.supervise import Supervisor
 from origo.testing import killing
@@ -178,6 +179,13 @@ def reopened(core: Core) -> Iterator[Core]:
         yield again
     finally:
         again.operations.stop()
+
+
+def lose_power(core: Core) -> None:
+    """Everything stops as in a power cut, and the daemon hears of it."""
+    for row in model.Server.select():
+        nodes.hypervisor(core, row.node).stop(row.id, force=True)
+    power.Follower(core).resync()
 
 
 def run(core: Core, operation: Operation, **args: Any) -> Any:

@@ -108,10 +108,8 @@ def test_what_lies_where_pool_0_shall_be_is_told_by_the_plan_too_and_nothing_is_
     letter.parent.mkdir(parents=True, exist_ok=True)
     letter.touch()
     for words in (("--plan",), ()):
-        assert (
-            "the folder holds something else (letter)"
-            in refusal(run("setup", "--answers", answers(core), *words)).message
-        )
+        said = refusal(run("setup", "--answers", answers(core), *words)).message
+        assert "the folder holds something else (letter)" in said
     assert not model.OperationRow.select().exists() and letter.exists()
     letter.unlink()
     assert run("setup", "--answers", answers(core)).exit_code == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from origo import log, model
 from origo.contracts import Power, Reasons, StateEvent, Watch
-from origo.errors import NotFound, OrigoError
+from origo.errors import OrigoError
 from origo.model import Disk, Image, Node, Server
 from origo.operations.core import Core
 from origo.services import issues, networks, nodes
@@ -107,13 +107,15 @@ class Follower:
         found = driver.list()
         boot = nodes.boot(self.core, node)
         columns = (Server.id, Server.power, Server.stack, Server.node)
-        for row in Server.select(*columns).where((Server.node == node) & (Server.state != "trashed")):
+        rows = list(Server.select(*columns).where((Server.node == node) & (Server.state != "trashed")))
+        for row in rows:
             if row.power != found.get(row.id, Power.STOPPED):
                 state = self._now(row)  # the row may be newer than the list
                 known = row.id in found and node.boot == boot and not wishes.at_work(row)
                 reason = driver.reason(row.id) if known and isinstance(driver, Reasons) else ""
                 self._note(StateEvent(row.id, state, reason))
-        unknown.look(self.core, node, driver, found)
+        running = {id for id, power in found.items() if power is not Power.STOPPED}
+        unknown.look(self.core, node, driver, running - {row.id for row in rows})
         if node.boot == boot or self._is_ending(node):
             return False
         Node.update(boot=boot).where(Node.id == node.id).execute()
@@ -179,11 +181,7 @@ class Follower:
                 _start(self.core, row)
 
     def _now(self, row: Server) -> Power:
-        """What it does at this moment."""
-        try:
-            return nodes.hypervisor(self.core, row.node).state(row.id)
-        except NotFound:
-            return Power.STOPPED
+        return states.now(nodes.hypervisor(self.core, row.node), row.id)
 
     def _take_back(self, server: str) -> None:
         """Take back the addresses of a server that has stopped."""

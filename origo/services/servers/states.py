@@ -1,10 +1,19 @@
-"""Noting what a server does, and telling who listens."""
+"""What a server does: asked, noted, and told who listens."""
 
 from origo import model
-from origo.contracts import Power
+from origo.contracts import Hypervisor, Power
+from origo.errors import NotFound
 from origo.model import Server
 from origo.operations.core import Core
 from origo.services.servers import wishes
+
+
+def now(driver: Hypervisor, server: str) -> Power:
+    """What it does at this moment; one that is not defined is stopped."""
+    try:
+        return driver.state(server)
+    except NotFound:
+        return Power.STOPPED
 
 
 def record(core: Core, server: str, power: Power, *, by_itself: bool = False) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from origo.contracts import Hypervisor, Power, ServerSpec
-from origo.errors import NotFound
 from origo.model import Server
 from origo.operations.base import Context, Step
 from origo.services import nodes
@@ -36,11 +35,7 @@ class ServerStep(Step):
             Server.update(hardware=hardware).where(Server.id == self.server).execute()
 
     def power(self, ctx: Context) -> Power:
-        """What it is doing; a server that is not defined is stopped."""
-        try:
-            return self.driver(ctx).state(self.server)
-        except NotFound:
-            return Power.STOPPED
+        return states.now(self.driver(ctx), self.server)
 
 
 class Define(ServerStep):

@@ -1,10 +1,6 @@
 """What a server does after a boot: what was settled, whatever else was asked for when the power went."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from origo.contracts import Power
 from origo.model import Node, OperationRow, Server
@@ -14,26 +10,6 @@ from origo.services import nodes
 from origo.services.access import SYSTEM
 from origo.services.servers import operations, power
 from tests.functional import kinds
-
-
-@pytest.fixture
-def core(tmp_path: Path) -> Iterator[Core]:
-    """A server that runs."""
-    with kinds.running(tmp_path, kinds.a_server) as core:
-        yield core
-
-
-@pytest.fixture
-def asleep(core: Core) -> Iterator[Core]:
-    """The same, before its operations are taken up."""
-    with kinds.reopened(core) as again:
-        yield again
-
-
-def the_power_goes(core: Core) -> None:
-    """Nothing runs any more, and the engine knows."""
-    nodes.hypervisor(core, Node.get()).stop(only().id, force=True)
-    power.Follower(core).resync()
 
 
 def only() -> Any:
@@ -59,7 +35,7 @@ def told(core: Core) -> tuple[Power, str, str, str]:
 
 
 def test_it_is_not_started_again_while_somebody_starts_it(asleep: Core) -> None:
-    the_power_goes(asleep)
+    kinds.lose_power(asleep)
     ask(asleep, operations.StartServer())
     power.restore(asleep)
     assert OperationRow.select().where(OperationRow.kind == "servers.start").count() == 1
@@ -67,7 +43,7 @@ def test_it_is_not_started_again_while_somebody_starts_it(asleep: Core) -> None:
 
 def test_it_runs_where_the_power_went_before_it_was_suspended(asleep: Core) -> None:
     suspend = ask(asleep, operations.SuspendServer())
-    the_power_goes(asleep)
+    kinds.lose_power(asleep)
     power.restore(asleep)
     assert ends(asleep, suspend, started()) == ["undone", "done"]
     assert told(asleep) == (Power.RUNNING, "running", "running", "running")
@@ -75,11 +51,11 @@ def test_it_runs_where_the_power_went_before_it_was_suspended(asleep: Core) -> N
 
 def test_it_stands_still_again_also_when_the_power_goes_once_more_amid_its_start(core: Core) -> None:
     kinds.run(core, operations.SuspendServer(), server=only().id, **kinds.MINE)
-    the_power_goes(core)
+    kinds.lose_power(core)
     power.restore(core)
     assert ends(core, started()) == ["done"]
     with kinds.reopened(core) as again:
-        the_power_goes(again)
+        kinds.lose_power(again)
         amid = {"status": "running", "step": len(started().steps) - 1}
         OperationRow.update(**amid).where(OperationRow.id == started().id).execute()
         assert ends(again, started()) == ["done"]
@@ -87,7 +63,7 @@ def test_it_stands_still_again_also_when_the_power_goes_once_more_amid_its_start
 
 
 def test_it_stays_down_where_that_is_asked_for_before_its_turn(asleep: Core) -> None:
-    the_power_goes(asleep)
+    kinds.lose_power(asleep)
     power.restore(asleep)
     off = ask(asleep, operations.PowerOffServer())
     assert ends(asleep, started(), off) == ["undone", "done"]

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,6 @@ from origo.testing.fake_hypervisor import FakeHypervisor
 from tests.functional import kinds
 
 OWNER = kinds.MINE["owner"]
-
-
-@pytest.fixture
-def core(tmp_path: Path) -> Iterator[Core]:
-    """One running server."""
-    with kinds.running(tmp_path, kinds.a_server) as core:
-        yield core
-
-
-@pytest.fixture
-def asleep(core: Core) -> Iterator[Core]:
-    """The same, before its operations are taken up."""
-    with kinds.reopened(core) as again:
-        yield again
 
 
 def only() -> Any:
@@ -73,13 +59,6 @@ def started() -> list[OperationRow]:
     return list(OperationRow.select().where(OperationRow.kind == "servers.start").order_by(OperationRow.id))
 
 
-def vanish(core: Core) -> None:
-    """Everything stops as in a power cut, and the daemon hears of it."""
-    for server in Server.select():
-        driver(core).stop(server.id, force=True)
-    power.Follower(core).resync()
-
-
 def daemon_starts(core: Core) -> None:
     follower = power.Follower(core)
     follower.start()
@@ -93,7 +72,7 @@ def guest_ends(core: Core) -> None:
 
 
 def test_a_server_that_something_else_is_done_with_is_started_all_the_same(asleep: Core) -> None:
-    vanish(asleep)
+    kinds.lose_power(asleep)
     ask(asleep, operations.EditServer(), server=only().id, changes={"cpus": 2})
     power.restore(asleep)
     asleep.operations.start()
@@ -102,7 +81,7 @@ def test_a_server_that_something_else_is_done_with_is_started_all_the_same(aslee
 
 def test_the_servers_of_a_stack_are_started_one_after_the_other_in_its_order(core: Core) -> None:
     kinds.a_shop(core)
-    vanish(core)
+    kinds.lose_power(core)
     power.restore(core)
     rows = started()
     assert after(core, *rows) == ["done"] * 3
@@ -113,7 +92,7 @@ def test_the_servers_of_a_stack_are_started_one_after_the_other_in_its_order(cor
 
 def test_a_server_that_cannot_start_holds_up_no_other_of_its_stack(core: Core) -> None:
     kinds.a_shop(core)
-    vanish(core)
+    kinds.lose_power(core)
     Server.update(memory_mb=1 << 21).where(Server.name == "queue").execute()
     power.restore(core)
     assert after(core, *started()) == ["done", "undone", "done"]
@@ -189,7 +168,7 @@ def test_an_old_end_of_a_guest_does_not_count_while_it_is_being_started(core: Co
 
 
 def test_a_start_makes_a_definition_that_somebody_removed(core: Core) -> None:
-    vanish(core)
+    kinds.lose_power(core)
     Path(core.config.path("hypervisor", "servers", f"{only().id}.json")).unlink()
     power.restore(core)
     assert after(core, *started()) == ["done"]
@@ -208,7 +187,7 @@ def test_a_server_out_of_the_trash_has_the_hardware_that_its_guest_knows(core: C
 
 
 def test_a_start_that_is_refused_its_definition_is_undone_and_not_stuck(core: Core) -> None:
-    vanish(core)
+    kinds.lose_power(core)
     fail(core, "define")
     assert after(core, ask(core, operations.StartServer(), server=only().id)) == ["undone"]
 
@@ -260,7 +239,7 @@ def test_a_start_of_a_stack_that_fails_leaves_a_suspended_server_with_its_memory
 
 
 def test_a_server_that_was_deleted_right_after_its_start_leaves_no_connection(asleep: Core) -> None:
-    vanish(asleep)
+    kinds.lose_power(asleep)
     Connection.update(active=False).execute()
     on = ask(asleep, operations.StartServer(), server=only().id)
     gone = ask(asleep, operations.DeleteServer(), server=only().id)
@@ -303,7 +282,7 @@ def test_guests_that_end_just_after_a_killed_stop_of_the_engine_come_back(core: 
 
 
 def test_servers_of_a_node_that_was_not_reached_at_first_are_started_when_it_is(core: Core) -> None:
-    vanish(core)
+    kinds.lose_power(core)
     Server.update(power="running").execute()
     Node.update(boot="another").execute()
     fail(core, "list")
@@ -323,7 +302,7 @@ def test_a_server_that_went_off_by_accident_is_an_issue_until_it_is_on_or_not_wa
 
     sentence = "cannot keep server web on: it went off, and nobody asked for that"
     for operation in (operations.StartServer(), operations.PowerOffServer()):
-        vanish(core)
+        kinds.lose_power(core)
         outages.look(core)
         outages.look(core)
         assert said() == [sentence]
@@ -333,7 +312,7 @@ def test_a_server_that_went_off_by_accident_is_an_issue_until_it_is_on_or_not_wa
 
 
 def test_a_server_that_is_about_to_be_started_is_no_issue(asleep: Core) -> None:
-    vanish(asleep)
+    kinds.lose_power(asleep)
     power.restore(asleep)
     outages.look(asleep)
     assert not Issue.select().exists()
@@ -342,7 +321,7 @@ def test_a_server_that_is_about_to_be_started_is_no_issue(asleep: Core) -> None:
 def test_a_stack_is_starting_only_while_something_starts_it(asleep: Core) -> None:
     stack = model.Stack.create(name="shop", owner=OWNER, label="shop-1", answers={}, state="ready")
     Server.update(stack=stack).execute()
-    vanish(asleep)
+    kinds.lose_power(asleep)
     powers = [stack_verbs.show(asleep, SYSTEM, stack.id)["power"]]
     power.restore(asleep)
     powers.append(stack_verbs.show(asleep, SYSTEM, stack.id)["power"])
@@ -357,7 +336,7 @@ def test_a_list_that_is_older_than_the_row_does_not_count(core: Core, monkeypatc
 
 
 def test_servers_are_started_when_their_pool_comes_back(core: Core) -> None:
-    vanish(core)
+    kinds.lose_power(core)
     follower = power.Follower(core)
     fail(core, "start")
     follower.restore()
